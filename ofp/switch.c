@@ -327,6 +327,11 @@ handle_flow_update(struct of_switch *sw, const struct ofputil_flow_update *updat
     if (update->event == OFPFME_REMOVED) {
         what = "deleted";
         bad = flow_set_note_removed(sw->flows, flow);
+        if (bad && update->reason == OFPRR_METER_DELETE) {
+            /* It cannot come back before its meter.  handle_requestforward() hears of that, too,
+             * but only later, when the flow may have been tried, and refused, without it. */
+            of_switch_redump(sw);
+        }
     } else {
         what = update->event == OFPFME_ADDED ? "added" : "changed";
         flow->alien = update->idle_timeout || update->hard_timeout;

@@ -218,6 +218,7 @@ handle_msg(struct fake_switch *fake, const struct ofp_header *oh)
         reply(fake, ofputil_encode_get_config_reply(oh, &config));
         break;
     case OFPTYPE_FLOW_STATS_REQUEST:
+        fake->n_dumps++;
         reply(fake, ofpraw_alloc_stats_reply(oh, 0));
         break;
     case OFPTYPE_METER_CONFIG_STATS_REQUEST:
@@ -242,13 +243,14 @@ handle_msg(struct fake_switch *fake, const struct ofp_header *oh)
     }
 }
 
-/* Tells that somebody deleted a flow that matches everything. */
+/* Tells that a flow that matches everything is gone, and why. */
 void
-fake_switch_send_flow_removed(struct fake_switch *fake, uint8_t table_id, int priority)
+fake_switch_send_flow_removed(struct fake_switch *fake, uint8_t table_id, int priority,
+                              enum ofp_flow_removed_reason reason)
 {
     struct fake_mod mod = { .priority = priority, .delete = true };
     struct ofputil_flow_update update = {
-        .event = OFPFME_REMOVED, .table_id = table_id, .priority = priority
+        .event = OFPFME_REMOVED, .reason = reason, .table_id = table_id, .priority = priority
     };
     struct ovs_list replies;
     struct ofpbuf *msg;

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "openflow/openflow-common.h"
 
 struct fake_switch {
     char dir[64];
@@ -33,13 +34,14 @@ struct fake_switch {
     } pending[64];              /* The current bundle. */
     int n_pending;
     int in_force[64], n_in_force; /* Priorities of the flows that are in force. */
-    int n_adds, n_commits, n_discards, n_connections;
+    int n_adds, n_commits, n_discards, n_dumps, n_connections;
 };
 
 void fake_switch_init(struct fake_switch *);
 void fake_switch_destroy(struct fake_switch *);
 void fake_switch_run(struct fake_switch *);
 void fake_switch_wait(struct fake_switch *);
-void fake_switch_send_flow_removed(struct fake_switch *, uint8_t table_id, int priority);
+void fake_switch_send_flow_removed(struct fake_switch *, uint8_t table_id, int priority,
+                                   enum ofp_flow_removed_reason);
 
 #endif /* tests/unit/ofp/fake-switch.h */

@@ -245,9 +245,9 @@ test_deletion_is_put_back_in_order(void **state)
     struct fixture *f = *state;
 
     RUN_UNTIL(f, in_sync(f));
-    fake_switch_send_flow_removed(&f->fake, 1, 2);
-    fake_switch_send_flow_removed(&f->fake, 1, 4);
-    fake_switch_send_flow_removed(&f->fake, 1, 77);
+    fake_switch_send_flow_removed(&f->fake, 1, 2, OFPRR_DELETE);
+    fake_switch_send_flow_removed(&f->fake, 1, 4, OFPRR_DELETE);
+    fake_switch_send_flow_removed(&f->fake, 1, 77, OFPRR_DELETE);
     assert_in_force(f, "1 3 5");
     RUN_UNTIL(f, of_switch_get_stats(f->sw)->n_foreign_changes == 2);
     assert_true(in_sync(f));    /* There is nothing new to be confirmed, */
@@ -256,6 +256,19 @@ test_deletion_is_put_back_in_order(void **state)
     assert_int_equal(f->fake.n_commits, 2);
     assert_in_force(f, "1 2 3 4 5");
     assert_int_equal(f->fake.n_adds, 7);
+}
+
+/* The switch tells about a deleted meter's flows before it tells about the meter. */
+static void
+test_meter_goes_with_its_flow(void **state)
+{
+    struct fixture *f = *state;
+
+    RUN_UNTIL(f, in_sync(f));
+    assert_int_equal(f->fake.n_dumps, 1);
+    fake_switch_send_flow_removed(&f->fake, 1, 2, OFPRR_METER_DELETE);
+    RUN_UNTIL(f, f->fake.n_adds > 5);
+    assert_int_equal(f->fake.n_dumps, 2);
 }
 
 static void
@@ -307,6 +320,7 @@ main(void)
         TEST(test_no_monitor),
         TEST(test_junk),
         TEST(test_deletion_is_put_back_in_order),
+        TEST(test_meter_goes_with_its_flow),
         TEST(test_change_during_bundle),
         TEST(test_target_changes),
     };
