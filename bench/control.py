@@ -131,8 +131,7 @@ def _measure_changes(table, big, few):
     references = {big: [], few: []}
     efforts = {big: [], few: []}
     pids = {some: some.node.agent.pid() for some in (big, few)}
-    controls = {some: unixctl.Control(f"{some.node.directory}/ovs-vswitchd.ctl")
-                for some in (big, few)}
+    controls = {some: unixctl.Control(some.node.switch.control()) for some in (big, few)}
     for number in range(WARM_UP + CHANGES):
         for some in (few, big) if number % 2 else (big, few):
             begin = usage.first_thread_time(pids[some])

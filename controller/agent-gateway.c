@@ -266,8 +266,9 @@ agent_gateway_adopt(struct agent *a)
 
 /* Routes and egress IPs. */
 
-static bool
-is_gateway_of(const struct agent *a, const struct egress_route *route)
+/* Is this node the gateway of 'route'? */
+bool
+agent_is_gateway_of(const struct agent *a, const struct egress_route *route)
 {
     return (route->state == ROUTE_ACTIVE && route->candidates.n
             && !strcmp(route->candidates.names[0], a->options->node));
@@ -280,7 +281,7 @@ view_gateway(const struct agent *a, const struct egress_route *route)
     struct gateway_view view = { .place = GATEWAY_NOWHERE };
     const struct cluster_node *gateway;
 
-    if (is_gateway_of(a, route)) {
+    if (agent_is_gateway_of(a, route)) {
         view.place = GATEWAY_HERE;
         for (int family = 0; family < N_IP_FAMILIES; family++) {
             view.claimed[family] = (route->policy->use_node_ip
@@ -346,7 +347,7 @@ update_node_ips(struct agent *a)
     SHASH_FOR_EACH (node, &a->routes) {
         const struct egress_route *route = node->data;
 
-        wanted = wanted || (route->policy->use_node_ip && is_gateway_of(a, route));
+        wanted = wanted || (route->policy->use_node_ip && agent_is_gateway_of(a, route));
     }
     flow_batch_init(&batch);
     flow_batch_init(&uplink_batch);
@@ -402,7 +403,7 @@ update_egress_ips(struct agent *a)
     SHASH_FOR_EACH (node, &a->routes) {
         const struct egress_route *route = node->data;
 
-        if (!is_gateway_of(a, route) || route->policy->use_node_ip) {
+        if (!agent_is_gateway_of(a, route) || route->policy->use_node_ip) {
             continue;
         }
         sset_add(&routes, node->name);
@@ -441,7 +442,7 @@ agent_gateway_update_claims(struct agent *a)
     SHASH_FOR_EACH (node, &a->routes) {
         const struct egress_route *route = node->data;
 
-        for (int family = 0; is_gateway_of(a, route) && family < N_IP_FAMILIES; family++) {
+        for (int family = 0; agent_is_gateway_of(a, route) && family < N_IP_FAMILIES; family++) {
             if (ip_is_set(&route->egress_ips[family]) && !route->policy->use_node_ip) {
                 if (n >= allocated) {
                     ips = x2nrealloc(ips, &allocated, sizeof *ips);
@@ -464,6 +465,7 @@ agent_gateway_update_claims(struct agent *a)
     claims_set_peers(a->claims, macs, n);
     free(macs);
     update_egress_ips(a);
+    a->own_routes_seqno++;
 }
 
 /* How many of the egress IPs that are to be this node's are so on the wire. */

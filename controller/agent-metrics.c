@@ -142,9 +142,10 @@ is_fetching(long long int now, void *a_)
         };
 
         am->fetching = of_switch_query_flows(a->sw, &args);
+        agent_connections_refresh(a, now);
         am->counters_at = now;
     }
-    return am->fetching;
+    return am->fetching || agent_connections_is_busy(a);
 }
 
 /* What is told. */
@@ -287,6 +288,7 @@ put_metrics(struct metrics *m, void *a_)
     put_switch(m, a);
     put_gateway(m, a);
     put_route_counters(m, a);
+    agent_connections_put(a, m);
     metrics_put_api(m, a->source);
     problem_list_destroy(&problems);
 }
@@ -317,6 +319,7 @@ agent_metrics_init(struct agent *a)
         if (error) {
             ovs_fatal(0, "--metrics: %s", error);
         }
+        agent_connections_init(a);
     }
 }
 
@@ -325,12 +328,14 @@ void
 agent_metrics_run(struct agent *a, long long int now, long long int begun_us)
 {
     follow_sync(a, begun_us);
+    agent_connections_run(a, now);
     metrics_server_run(a->metrics->server, now);
 }
 
 void
 agent_metrics_wait(struct agent *a)
 {
+    agent_connections_wait(a);
     metrics_server_wait(a->metrics->server);
 }
 
@@ -339,6 +344,7 @@ void
 agent_metrics_destroy(struct agent *a)
 {
     metrics_server_destroy(a->metrics->server);
+    agent_connections_destroy(a);
     clear_counters(&a->metrics->counters);
     clear_counters(&a->metrics->fresh);
     hmap_destroy(&a->metrics->counters);

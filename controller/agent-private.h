@@ -3,7 +3,8 @@
 
 /* What the agent's own files share: agent.c (the loop), agent-pods.c (who sends), agent-gateway.c (egress IPs,
  * next hops), agent-settle.c (who waits for the switch), agent-ready.c (what this node is good for), agent-lease.c (telling the
- * manager so), agent-show.c and agent-show-objects.c (what people ask), agent-metrics.c (what machines ask). */
+ * manager so), agent-show.c and agent-show-objects.c (what people ask), agent-metrics.c (what machines ask),
+ * agent-connections.c (how many there are). */
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -80,6 +81,7 @@ struct agent {
     /* What was made of them. */
     struct shash routes;        /* struct egress_route, by the policy's id. */
     bool own_routes_changed;    /* Did one change that has, or had, this node as its gateway? */
+    uint64_t own_routes_seqno;  /* Grows whenever one may have. */
     struct problem_list resolve_problems;
     struct route_index *index;
     struct shash pods;          /* struct agent_pod, by interface name. */
@@ -111,6 +113,7 @@ struct agent {
     bool settled_once;
     long long int unsettled_since;      /* LLONG_MAX while the switch has everything. */
     struct agent_metrics *metrics;
+    struct agent_connections *connections;      /* NULL if nobody asks for metrics. */
 
     struct kube_lease *lease;   /* NULL if there is nobody to tell. */
     long long int lease_from;   /* When to begin with it, ready or not. */
@@ -131,6 +134,7 @@ void agent_pods_destroy(struct agent *);
 const char *pod_state_name(enum pod_state);
 
 /* agent-gateway.c */
+bool agent_is_gateway_of(const struct agent *, const struct egress_route *);
 void agent_gateway_init(struct agent *);
 void agent_gateway_adopt(struct agent *);
 void agent_gateway_update_claims(struct agent *);
@@ -161,6 +165,16 @@ void agent_metrics_init(struct agent *);
 void agent_metrics_run(struct agent *, long long int now, long long int begun_us);
 void agent_metrics_wait(struct agent *);
 void agent_metrics_destroy(struct agent *);
+
+/* agent-connections.c */
+struct metrics;
+void agent_connections_init(struct agent *);
+void agent_connections_refresh(struct agent *, long long int now);
+bool agent_connections_is_busy(const struct agent *);
+void agent_connections_put(const struct agent *, struct metrics *);
+void agent_connections_run(struct agent *, long long int now);
+void agent_connections_wait(struct agent *);
+void agent_connections_destroy(struct agent *);
 
 /* agent-show.c */
 void agent_show_init(struct agent *);

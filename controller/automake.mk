@@ -56,6 +56,7 @@ controller_libcontroller_a_SOURCES += \
 controller_libcontroller_a_SOURCES += \
 	controller/agent-answer.c \
 	controller/agent-answer.h \
+	controller/agent-connections.c \
 	controller/agent-gateway.c \
 	controller/agent-lease.c \
 	controller/agent-metrics.c \
@@ -79,6 +80,11 @@ controller_ovs_egressd_SOURCES = controller/ovs-egressd.c
 controller_ovs_egressd_LDADD = \
 	controller/libcontroller.a k8s/libk8s.a ofp/libofp.a pipeline/libpipeline.a \
 	$(OVS_LIBS) $(JSON_C_LIBS) $(YAML_LIBS) $(CURL_LIBS) $(MICROHTTPD_LIBS)
+
+# Counting connections.
+controller_libcontroller_a_SOURCES += \
+	controller/ct-counts.c \
+	controller/ct-counts.h
 
 # Metrics and probes of both daemons.
 controller_libcontroller_a_SOURCES += \

@@ -9,6 +9,7 @@
 
 #include "byte-order.h"
 #include "controller/agent-client.h"
+#include "controller/ct-counts.h"
 #include "controller/ports.h"
 #include "dirs.h"
 #include "lib/vswitch-idl.h"
@@ -21,7 +22,7 @@
 #include "openvswitch/poll-loop.h"
 #include "openvswitch/vconn.h"
 #include "ovsdb-idl.h"
-#include "pipeline/cookies.h"
+#include "pipeline/compile.h"
 #include "smap.h"
 #include "socket-util.h"
 #include "svec.h"
@@ -271,6 +272,20 @@ clean_bridge(const struct uninstall_options *options, const char *bridge, struct
     return error;
 }
 
+/* Counting of connections. */
+
+static char * OVS_WARN_UNUSED_RESULT
+remove_ct_limits(struct ds *report)
+{
+    size_t n;
+    char *error = ct_counts_remove_limits(EGRESS_CT_ZONE_FIRST, EGRESS_CT_ZONE_FIRST + EGRESS_N_CT_ZONES - 1, &n);
+
+    if (n) {
+        ds_put_format(report, "conntrack: stopped counting in zones: %"PRIuSIZE"\n", n);
+    }
+    return error;
+}
+
 /* Ports. */
 
 static struct ovsdb_idl *
@@ -390,6 +405,9 @@ uninstall(const struct uninstall_options *options, struct ds *report)
     }
     if (!error) {
         error = clean_bridge(options, options->uplink_bridge, report);
+    }
+    if (!error) {
+        error = remove_ct_limits(report);
     }
     if (!error) {
         error = remove_ports(options, report);

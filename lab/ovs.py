@@ -48,12 +48,15 @@ class Switch:
         """Starts ovs-vswitchd and waits until its bridges are there."""
         self.run(["ovs-vswitchd", self.database,
                   f"--pidfile={self.directory}/ovs-vswitchd.pid", "--detach", "--no-chdir",
-                  f"--log-file={self.directory}/ovs-vswitchd.log", "-vconsole:off",
-                  f"--unixctl={self.directory}/ovs-vswitchd.ctl"])
+                  f"--log-file={self.directory}/ovs-vswitchd.log", "-vconsole:off"])
         self.vsctl("show")
 
     def vswitchd_pid(self):
         return process.read_pidfile(f"{self.directory}/ovs-vswitchd.pid")
+
+    def control(self):
+        """The socket that ovs-vswitchd takes commands on."""
+        return f"{self.directory}/ovs-vswitchd.{self.vswitchd_pid()}.ctl"
 
     def stop_vswitchd(self, number=signal.SIGTERM):
         pid = self.vswitchd_pid()
@@ -65,8 +68,7 @@ class Switch:
         return self.run(["ovs-vsctl", f"--db={self.database}", "--timeout=10", *arguments])
 
     def appctl(self, *arguments):
-        return self.run(["ovs-appctl", f"--target={self.directory}/ovs-vswitchd.ctl",
-                         "--timeout=10", *arguments])
+        return self.run(["ovs-appctl", "--timeout=10", *arguments])
 
     def ofctl(self, command, bridge, *arguments, stdin=None):
         return self.run(["ovs-ofctl", "-OOpenFlow15", "--timeout=10", command, bridge, *arguments],

@@ -12,6 +12,9 @@ RED = ("172.16.18.131", "fd00:172:16:18::131")
 GREEN = ("172.16.18.132", "fd00:172:16:18::132")
 BLUE = ("172.16.18.133", "fd00:172:16:18::133")
 
+# What an agent says about a switch that is not there for the moment.
+SWITCH_GONE = r"\|rconn\|WARN\|.*\.mgmt: connection failed|\.mgmt: connection dropped"
+
 EXTERNAL = (addresses.EXTERNAL_HOST4, addresses.EXTERNAL_HOST6)
 ONPREM = (addresses.ONPREM_HOST4, addresses.ONPREM_HOST6)
 

@@ -9,10 +9,11 @@ import pytest
 
 import scrape
 from lab import cni, netns, process
-from objects import EXTERNAL, GREEN, RED, policy, sources
+from objects import EXTERNAL, GREEN, RED, SWITCH_GONE, policy, sources
 
 ROUTE = "EgressPolicy.ovs-egress.io/lab"
 PACKETS, BYTES = "ovs_egress_route_packets_total", "ovs_egress_route_bytes_total"
+CONNECTIONS = "ovs_egress_connections"
 
 
 @pytest.fixture
@@ -59,6 +60,44 @@ def test_route_counters_count_packets(measured):
             == 10 * (14 + 20 + 8 + 8) + 10 * (14 + 40 + 8 + 8))
     assert set(now.all(PACKETS, "route")) == {ROUTE}
     assert set(metrics(measured, 2).all(BYTES, "route")) == {"EgressPolicy.ovs-egress.io/shop"}
+
+
+def in_conntrack(node, ip):
+    """How many connections the gateway has whose replies go to 'ip'."""
+    table = node.switch.appctl("dpctl/dump-conntrack").splitlines()
+    return sum(f"dst={ip}," in entry.partition("reply=")[2] for entry in table)
+
+
+def test_connections_are_those_in_conntrack(measured):
+    """By egress IP, on its gateway alone, and again after the switch was started anew."""
+    node = measured.lab.node(1)
+
+    def open_connections():
+        for host in EXTERNAL:
+            for _ in range(10):
+                measured.pod.udp(host)
+
+    def counted(least):
+        told = metrics(measured, 1).all(CONNECTIONS, "egress_ip")
+        assert set(told) == set(RED)
+        return all(told[ip] == in_conntrack(node, ip) >= least for ip in RED)
+
+    # Numbers may be a few seconds old, and entries may time out between the two looks.
+    open_connections()
+    process.wait_until(lambda: counted(10), "the connections in the metrics", 60, 0.2)
+    node.switch.appctl("dpctl/flush-conntrack")
+    process.wait_until(lambda: not any(metrics(measured, 1).all(CONNECTIONS, "egress_ip").values()),
+                       "the end of the connections", 60, 0.2)
+
+    measured.expect_warning(SWITCH_GONE)
+    measured.expect_warning(r"jsonrpc\|WARN|stream_unix\|WARN")
+    process.stop([node.switch.vswitchd_pid()])
+    measured.lab.start_vswitchd(1)
+    measured.wait(lambda: sources(measured.pod) == RED, "the way out")
+    node.switch.appctl("dpctl/flush-conntrack")
+    open_connections()
+    process.wait_until(lambda: counted(10), "the new connections in the metrics", 60, 0.2)
+    assert set(metrics(measured, 2).all(CONNECTIONS, "egress_ip")) == set(GREEN)
 
 
 def test_values_are_what_the_switch_and_the_tool_say(measured):
@@ -110,7 +149,7 @@ def test_latency_counts_changes(measured):
 def test_probes_follow_the_switch(measured):
     node = measured.lab.node(1)
     namespace = node.switch.namespace
-    measured.expect_warning(r"\|rconn\|WARN\|.*\.mgmt: connection failed|\.mgmt: connection dropped")
+    measured.expect_warning(SWITCH_GONE)
     measured.expect_warning(r"reconnect\|WARN|jsonrpc\|WARN|stream_unix\|WARN")
     assert (scrape.get(namespace, "/readyz").status, scrape.get(namespace, "/readyz").text) == (200, "ok\n")
 

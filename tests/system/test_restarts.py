@@ -7,11 +7,8 @@ import pytest
 
 from flow_monitor import FlowMonitor
 from lab import cni, process
-from objects import EXTERNAL, GREEN, RED, pair, policy, sources
+from objects import EXTERNAL, GREEN, RED, SWITCH_GONE, pair, policy, sources
 from traffic import Traffic
-
-# What an agent says about a switch that is not there for the moment.
-SWITCH_GONE = r"\|rconn\|WARN\|.*\.mgmt: connection failed|\.mgmt: connection dropped"
 
 
 @pytest.fixture
@@ -171,6 +168,7 @@ def inventory(node):
         "flows": [node.switch.flows(bridge) for bridge in bridges],
         "groups": node.switch.ofctl("dump-groups", cni.BRIDGE).splitlines()[1:],
         "meters": node.switch.ofctl("dump-meters", cni.BRIDGE).splitlines()[1:],
+        "counting": re.findall(r"zone=\d+", node.switch.appctl("dpctl/ct-get-limits")),
     }
 
 
@@ -180,7 +178,7 @@ def uninstall(node):
 
 def test_uninstall(make_egress):
     """A bridge is left as it was before, by an agent that runs as well as by one that has crashed."""
-    egress = make_egress(nodes=2)
+    egress = make_egress(nodes=2, agent_options=("--metrics=9474",))
     pods = [egress.lab.add_pod("lab/near", 1), egress.lab.add_pod("lab/far", 2)]
     before = [inventory(node) for node in egress.lab.nodes]
     egress.apply(policy("lab", RED, namespace="lab", gateway=egress.lab.node(1).name,
@@ -190,7 +188,7 @@ def test_uninstall(make_egress):
         egress.wait(lambda pod=pod: sources(pod) == RED, "the way out")
     changed = inventory(egress.lab.node(1))
     assert [key for key in changed if changed[key] != before[0][key]] == [
-        "interfaces", "ports", "flows", "meters"]
+        "interfaces", "ports", "flows", "meters", "counting"]
 
     egress.lab.node(2).agent.kill()
     said = [uninstall(node) for node in egress.lab.nodes]
@@ -198,14 +196,15 @@ def test_uninstall(make_egress):
     assert [inventory(node) for node in egress.lab.nodes] == before
     assert [node.agent.pid() for node in egress.lab.nodes] == [None, None]
     assert [sources(pod) for pod in pods] == [pair(pod.node) for pod in pods]
-    removed = ("bridge br-phy: removed flows: 0, meters: 0\n"
-               "bridge br-int: removed port: egress-tun\n"
+    no_more = "bridge br-phy: removed flows: 0, meters: 0\n"
+    removed = ("bridge br-int: removed port: egress-tun\n"
                "bridge br-int: removed port: egress-uplink\n"
                "bridge br-phy: removed port: egress-uplink-p\n")
     assert [re.sub(r"br-int: removed flows: [1-9]\d+", "br-int: removed flows: N", text) for text in said] == [
-        "agent: ovs-egressd stopped\nbridge br-int: removed flows: N, meters: 1\n" + removed,
+        "agent: ovs-egressd stopped\nbridge br-int: removed flows: N, meters: 1\n" + no_more
+        + "conntrack: stopped counting in zones: 2\n" + removed,
         f"agent: ovs-egressd is not running (nobody listens on {egress.lab.node(2).agent.control})\n"
-        "bridge br-int: removed flows: N, meters: 0\n" + removed]
+        "bridge br-int: removed flows: N, meters: 0\n" + no_more + removed]
     # The second time there is nothing left to do.
     assert uninstall(egress.lab.node(1)) == (
         f"agent: ovs-egressd is not running (nobody listens on {egress.lab.node(1).agent.control})\n"

@@ -118,3 +118,12 @@ tests_unit_controller_test_candidates_SOURCES = tests/unit/controller/test-candi
 tests_unit_controller_test_candidates_CFLAGS = $(UNIT_CFLAGS)
 tests_unit_controller_test_candidates_LDADD = controller/libcontroller.a pipeline/libpipeline.a \
 	$(OVS_LIBS) $(UNIT_LIBS)
+
+check_PROGRAMS += tests/unit/controller/test-ct-counts
+TESTS += tests/unit/controller/test-ct-counts
+tests_unit_controller_test_ct_counts_SOURCES = \
+	tests/unit/controller/ovs-sandbox.c \
+	tests/unit/controller/ovs-sandbox.h \
+	tests/unit/controller/test-ct-counts.c
+tests_unit_controller_test_ct_counts_CFLAGS = $(UNIT_CFLAGS)
+tests_unit_controller_test_ct_counts_LDADD = controller/libcontroller.a pipeline/libpipeline.a $(OVS_LIBS) $(UNIT_LIBS)
