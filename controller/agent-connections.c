@@ -11,11 +11,20 @@
 #include "util.h"
 
 struct agent_connections {
-    struct shash zones;         /* By egress IP as text: uint16_t. */
+    struct shash egress_ips;    /* struct own_ip, by egress IP as text. */
     struct ct_counts *counts;
-    uint64_t own_routes_seqno;  /* The agent's, of 'zones'. */
-    uint64_t n_switches;        /* Connections to the switch, up to when it was asked last. */
+    uint64_t own_routes_seqno;  /* The agent's, of 'egress_ips'. */
+    uint64_t n_switches;        /* Connections to the switch, as of what 'counts' knows. */
 };
+
+struct own_ip {
+    uint16_t zone;
+    uint32_t n_ports;           /* That connections from here may have. */
+};
+
+/* Open vSwitch translates to unprivileged ports (lib/conntrack.c, MIN_NAT_EPHEMERAL_PORT). */
+#define N_PORTS (65535 - 1024 + 1)
+#define N_NODE_IP_PORTS (NODE_IP_LAST_PORT - NODE_IP_FIRST_PORT + 1)
 
 /* To be called only if anybody is to be told. */
 void
@@ -23,7 +32,7 @@ agent_connections_init(struct agent *a)
 {
     struct agent_connections *ac = xzalloc(sizeof *ac);
 
-    shash_init(&ac->zones);
+    shash_init(&ac->egress_ips);
     ac->counts = ct_counts_create();
     a->connections = ac;
 }
@@ -33,12 +42,12 @@ agent_connections_destroy(struct agent *a)
 {
     if (a->connections) {
         ct_counts_destroy(a->connections->counts);
-        shash_destroy_free_data(&a->connections->zones);
+        shash_destroy_free_data(&a->connections->egress_ips);
         free(a->connections);
     }
 }
 
-/* Makes the zones those of the routes that this node is the gateway of. */
+/* Makes the egress IPs those of the routes that this node is the gateway of. */
 static void
 follow_routes(struct agent *a)
 {
@@ -47,7 +56,7 @@ follow_routes(struct agent *a)
     size_t n = 0, allocated = 0;
     struct shash_node *node;
 
-    shash_clear_free_data(&ac->zones);
+    shash_clear_free_data(&ac->egress_ips);
     SHASH_FOR_EACH (node, &a->routes) {
         const struct egress_route *route = node->data;
 
@@ -55,14 +64,17 @@ follow_routes(struct agent *a)
             const struct in6_addr *ip = &route->egress_ips[family];
             char *text = ip_to_string(ip);
 
-            if (ip_is_set(ip) && !shash_find(&ac->zones, text)) {
-                uint16_t zone = egress_ct_zone(ip);
+            if (ip_is_set(ip) && !shash_find(&ac->egress_ips, text)) {
+                struct own_ip own = {
+                    .zone = egress_ct_zone(ip),
+                    .n_ports = route->policy->use_node_ip ? N_NODE_IP_PORTS : N_PORTS,
+                };
 
                 if (n >= allocated) {
                     ids = x2nrealloc(ids, &allocated, sizeof *ids);
                 }
-                ids[n++] = zone;
-                shash_add(&ac->zones, text, xmemdup(&zone, sizeof zone));
+                ids[n++] = own.zone;
+                shash_add(&ac->egress_ips, text, xmemdup(&own, sizeof own));
             }
             free(text);
         }
@@ -75,10 +87,8 @@ follow_routes(struct agent *a)
 void
 agent_connections_refresh(struct agent *a, long long int now)
 {
-    const char *datapath_type = ports_get_view(a->ports)->datapath_type;
-
-    if (a->connections && datapath_type && strcmp(datapath_type, "system")) {
-        ct_counts_refresh(a->connections->counts, datapath_type, now);
+    if (a->connections) {
+        ct_counts_refresh(a->connections->counts, now);
     }
 }
 
@@ -89,7 +99,6 @@ agent_connections_is_busy(const struct agent *a)
     return a->connections && ct_counts_is_busy(a->connections->counts);
 }
 
-/* Has new zones counted from the start, and all of them again after a restart of the switch. */
 void
 agent_connections_run(struct agent *a, long long int now)
 {
@@ -99,14 +108,14 @@ agent_connections_run(struct agent *a, long long int now)
     if (!ac) {
         return;
     }
+    ct_counts_set_datapath(ac->counts, ports_get_view(a->ports)->datapath_type);
+    if (ac->n_switches != n_switches) {
+        ac->n_switches = n_switches;
+        ct_counts_start_over(ac->counts);
+    }
     if (ac->own_routes_seqno != a->own_routes_seqno) {
         ac->own_routes_seqno = a->own_routes_seqno;
         follow_routes(a);
-        agent_connections_refresh(a, now);
-    }
-    if (ac->n_switches != n_switches) {
-        ac->n_switches = n_switches;
-        agent_connections_refresh(a, now);
     }
     ct_counts_run(ac->counts, now);
 }
@@ -122,16 +131,24 @@ agent_connections_wait(struct agent *a)
 void
 agent_connections_put(const struct agent *a, struct metrics *m)
 {
+    const struct agent_connections *ac = a->connections;
     struct shash_node *node;
 
     metrics_family(m, "ovs_egress_connections", METRIC_GAUGE,
                    "Connections in conntrack that leave by an egress IP of this node.");
-    SHASH_FOR_EACH (node, &a->connections->zones) {
-        const uint16_t *zone = node->data;
+    SHASH_FOR_EACH (node, &ac->egress_ips) {
+        const struct own_ip *own = node->data;
         uint32_t count;
 
-        if (ct_counts_get(a->connections->counts, *zone, &count)) {
+        if (ct_counts_get(ac->counts, own->zone, &count)) {
             metrics_put(m, count, "egress_ip", node->name, NULL);
         }
+    }
+    metrics_family(m, "ovs_egress_source_ports", METRIC_GAUGE,
+                   "Source ports that connections from an egress IP of this node to one service may have.");
+    SHASH_FOR_EACH (node, &ac->egress_ips) {
+        const struct own_ip *own = node->data;
+
+        metrics_put(m, own->n_ports, "egress_ip", node->name, NULL);
     }
 }

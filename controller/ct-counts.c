@@ -15,36 +15,47 @@
 #include "openvswitch/vlog.h"
 #include "socket-util.h"
 #include "stream.h"
-#include "sset.h"
 #include "svec.h"
-#include "unixctl.h"
+#include "timeval.h"
 #include "util.h"
 
 VLOG_DEFINE_THIS_MODULE(egress_ct_counts);
 
 static struct vlog_rate_limit rl = VLOG_RATE_LIMIT_INIT(1, 5);
 
-/* How long ovs-vswitchd may take for an answer. */
+/* How long ovs-vswitchd may take for an answer, and when to try again if there was none. */
 #define PATIENCE_MS 2000
+#define RETRY_MS    5000
+
+/* How many zones to limit with one command.  ovs-vswitchd does nothing else meanwhile. */
+#define BATCH 500
 
 /* "0", which is said to be unlimited, lets no connection through (Open vSwitch 3.1). */
 #define NEVER_REACHED UINT32_MAX
 
+#define GET_LIMITS "dpctl/ct-get-limits"
+#define SET_LIMITS "dpctl/ct-set-limits"
+#define DEL_LIMITS "dpctl/ct-del-limits"
+
 struct zone {
     struct hmap_node node;      /* In 'zones' of struct ct_counts, by hash_int(id). */
     uint16_t id;
-    bool limited, known;
-    uint32_t count;
+    bool wanted;                /* Mark for ct_counts_set_zones(). */
+    bool settled;               /* It has a limit, or is not to get one. */
+    bool in_request;            /* The request that is under way names it. */
+    bool known;
+    uint32_t count;             /* If known. */
 };
 
 struct ct_counts {
     struct hmap zones;
-    char *datapath;             /* As dpctl names it. */
+    bool unsettled;             /* May there be zones that are not settled? */
+    char *datapath;             /* As dpctl names it; NULL if nothing can be counted there. */
 
     struct jsonrpc *rpc;        /* NULL unless ovs-vswitchd is being asked. */
-    struct json *request_id;    /* Of the request that is under way. */
-    bool limiting;              /* It sets limits, or else reads counts. */
-    long long int deadline;
+    const char *command;        /* That is under way. */
+    long long int deadline;     /* Of its answer. */
+    long long int next_try;     /* When to settle zones again after a failure. */
 };
 
 struct ct_counts *
@@ -61,18 +72,6 @@ hang_up(struct ct_counts *counts)
 {
     jsonrpc_close(counts->rpc);
     counts->rpc = NULL;
-    json_destroy(counts->request_id);
-    counts->request_id = NULL;
-}
-
-static void
-clear_zones(struct ct_counts *counts)
-{
-    struct zone *zone;
-
-    HMAP_FOR_EACH_POP (zone, node, &counts->zones) {
-        free(zone);
-    }
 }
 
 /* 'counts' may be NULL.  The limits stay. */
@@ -80,11 +79,47 @@ void
 ct_counts_destroy(struct ct_counts *counts)
 {
     if (counts) {
-        hang_up(counts);
-        clear_zones(counts);
+        struct zone *zone;
+
+        HMAP_FOR_EACH_POP (zone, node, &counts->zones) {
+            free(zone);
+        }
         hmap_destroy(&counts->zones);
+        hang_up(counts);
         free(counts->datapath);
         free(counts);
+    }
+}
+
+/* Forgets everything but the zones, for when ovs-vswitchd was started again. */
+void
+ct_counts_start_over(struct ct_counts *counts)
+{
+    struct zone *zone;
+
+    hang_up(counts);
+    counts->unsettled = true;
+    counts->next_try = 0;
+    HMAP_FOR_EACH (zone, node, &counts->zones) {
+        zone->settled = zone->known = false;
+    }
+}
+
+/* 'datapath_type' is the bridge's, NULL if that is not known. */
+void
+ct_counts_set_datapath(struct ct_counts *counts, const char *datapath_type)
+{
+    char *datapath = NULL;
+
+    if (datapath_type && strcmp(datapath_type, "system")) {
+        datapath = xasprintf("%s@ovs-%s", datapath_type, datapath_type);
+    }
+    if (!nullable_string_is_equal(datapath, counts->datapath)) {
+        ct_counts_start_over(counts);
+        free(counts->datapath);
+        counts->datapath = datapath;
+    } else {
+        free(datapath);
     }
 }
 
@@ -101,42 +136,56 @@ find_zone(const struct ct_counts *counts, uint16_t id)
     return NULL;
 }
 
-/* Makes 'zones', in which one may be more than once, those that matter.  What is known of any of them is forgotten until
- * the next ct_counts_refresh(). */
+/* Makes the 'n' zones of 'ids', where one may be more than once, those that are counted. */
 void
-ct_counts_set_zones(struct ct_counts *counts, const uint16_t *zones, size_t n)
+ct_counts_set_zones(struct ct_counts *counts, const uint16_t *ids, size_t n)
 {
-    hang_up(counts);
-    clear_zones(counts);
-    for (size_t i = 0; i < n; i++) {
-        if (!find_zone(counts, zones[i])) {
-            struct zone *zone = xzalloc(sizeof *zone);
+    struct zone *zone;
 
-            zone->id = zones[i];
+    HMAP_FOR_EACH (zone, node, &counts->zones) {
+        zone->wanted = false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        zone = find_zone(counts, ids[i]);
+        if (!zone) {
+            zone = xzalloc(sizeof *zone);
+            zone->id = ids[i];
             hmap_insert(&counts->zones, &zone->node, hash_int(zone->id, 0));
+            counts->unsettled = true;
+        }
+        zone->wanted = true;
+    }
+    HMAP_FOR_EACH_SAFE (zone, node, &counts->zones) {
+        if (!zone->wanted) {
+            hmap_remove(&counts->zones, &zone->node);
+            free(zone);
         }
     }
 }
 
 /* Asking. */
 
-/* Stores in '*path' the socket of the ovs-vswitchd of this node, or returns an errno.  What is in the pidfile is also in the
- * socket's name, even if ovs-vswitchd runs where processes have other numbers than here. */
+/* Connects '*rpc' to the ovs-vswitchd of this node, or returns an errno.  What is in the pidfile is also in the socket's
+ * name, even if ovs-vswitchd runs where processes have other numbers than here. */
 static int
-find_vswitchd(char **path)
+connect_to_vswitchd(struct jsonrpc **rpc)
 {
     char *pidfile = xasprintf("%s/ovs-vswitchd.pid", ovs_rundir());
     FILE *file = fopen(pidfile, "r");
     int error = file ? 0 : errno;
     long int pid;
 
-    *path = NULL;
+    if (file && fscanf(file, "%ld", &pid) != 1) {
+        error = EINVAL;
+    } else if (file) {
+        char *name = xasprintf("unix:%s/ovs-vswitchd.%ld.ctl", ovs_rundir(), pid);
+        struct stream *stream;
+
+        error = stream_open(name, &stream, DSCP_DEFAULT);
+        *rpc = error ? NULL : jsonrpc_open(stream);
+        free(name);
+    }
     if (file) {
-        if (fscanf(file, "%ld", &pid) == 1) {
-            *path = xasprintf("%s/ovs-vswitchd.%ld.ctl", ovs_rundir(), pid);
-        } else {
-            error = EINVAL;
-        }
         fclose(file);
     }
     free(pidfile);
@@ -144,65 +193,72 @@ find_vswitchd(char **path)
 }
 
 static void
-fail(struct ct_counts *counts, const char *what, const char *why)
+fail(struct ct_counts *counts, const char *why, long long int now)
 {
-    struct zone *zone;
+    VLOG_INFO_RL(&rl, "ovs-vswitchd does not tell how many connections there are (%s)", why);
+    ct_counts_start_over(counts);
+    counts->next_try = now + RETRY_MS;
+}
 
-    VLOG_INFO_RL(&rl, "ovs-vswitchd does not tell how many connections there are: %s: %s", what, why);
-    HMAP_FOR_EACH (zone, node, &counts->zones) {
-        zone->known = false;
+/* Takes over 'params'. */
+static void
+request(struct ct_counts *counts, const char *command, struct json *params, long long int now)
+{
+    counts->command = command;
+    counts->deadline = now + PATIENCE_MS;
+
+    int error = jsonrpc_send(counts->rpc, jsonrpc_create_request(command, params, NULL));
+    if (error) {
+        fail(counts, ovs_retval_to_string(error), now);
     }
-    hang_up(counts);
 }
 
 static struct json *
-start_params(const struct ct_counts *counts)
+start_params(const char *datapath)
 {
-    return json_array_create_1(json_string_create(counts->datapath));
+    return json_array_create_1(json_string_create(datapath));
 }
 
+/* Begins to ask for the numbers of those zones that are not settled, or of 'all', if there are such. */
 static void
-request(struct ct_counts *counts, const char *command, struct json *params)
+start(struct ct_counts *counts, bool all, long long int now)
 {
-    json_destroy(counts->request_id);
-    counts->request_id = NULL;
-    int error = jsonrpc_send(counts->rpc, jsonrpc_create_request(command, params, &counts->request_id));
-    if (error) {
-        fail(counts, command, ovs_retval_to_string(error));
+    struct ds list = DS_EMPTY_INITIALIZER;
+    struct zone *zone;
+
+    HMAP_FOR_EACH (zone, node, &counts->zones) {
+        zone->in_request = all || !zone->settled;
+        if (zone->in_request) {
+            ds_put_format(&list, "%s%"PRIu16, list.length ? "," : "zone=", zone->id);
+        }
     }
+    if (list.length) {
+        int error = connect_to_vswitchd(&counts->rpc);
+
+        if (!error) {
+            struct json *params = start_params(counts->datapath);
+
+            json_array_add(params, json_string_create(ds_cstr(&list)));
+            request(counts, GET_LIMITS, params, now);
+        } else {
+            fail(counts, ovs_strerror(error), now);
+        }
+    } else {
+        counts->unsettled = false;
+    }
+    ds_destroy(&list);
 }
 
-/* Begins to ask, unless that is under way.  'datapath_type' is that of the bridge, and no kernel's. */
+/* Begins to ask for fresh numbers, unless something is being asked. */
 void
-ct_counts_refresh(struct ct_counts *counts, const char *datapath_type, long long int now)
+ct_counts_refresh(struct ct_counts *counts, long long int now)
 {
-    struct stream *stream;
-    char *path;
-
-    if (counts->rpc || hmap_is_empty(&counts->zones)) {
-        return;
+    if (!counts->rpc && counts->datapath) {
+        start(counts, true, now);
     }
-    free(counts->datapath);
-    counts->datapath = xasprintf("%s@ovs-%s", datapath_type, datapath_type);
-    int error = find_vswitchd(&path);
-    if (!error) {
-        char *name = xasprintf("unix:%s", path);
-
-        error = stream_open(name, &stream, DSCP_DEFAULT);
-        free(name);
-    }
-    free(path);
-    if (error) {
-        fail(counts, "connecting", ovs_strerror(error));
-        return;
-    }
-    counts->rpc = jsonrpc_open(stream);
-    counts->deadline = now + PATIENCE_MS;
-    counts->limiting = false;
-    request(counts, "dpctl/ct-get-limits", start_params(counts));
 }
 
-/* Is the answer to ct_counts_refresh() yet to come? */
+/* Is an answer yet to come? */
 bool
 ct_counts_is_busy(const struct ct_counts *counts)
 {
@@ -225,110 +281,159 @@ ct_counts_get(const struct ct_counts *counts, uint16_t zone_id, uint32_t *count)
 
 /* Answers. */
 
-/* Takes ovs-vswitchd's "default limit=LIMIT" and for each zone that has one "zone=ZONE,limit=LIMIT,count=COUNT", a line
- * each.  Returns the default limit, 0 if there is none. */
-static uint32_t
-take_limits(struct ct_counts *counts, const char *text)
+/* One zone that ovs-vswitchd told of: its own limit, or else the default. */
+struct limit {
+    uint16_t zone;
+    uint32_t limit, count;
+};
+
+/* Takes the next line out of '*text', which ends up NULL.  Returns false at the end.  The answer to GET_LIMITS is
+ * "default limit=LIMIT", where 0 means none, then a line "zone=ZONE,limit=LIMIT,count=COUNT" for each zone. */
+static bool
+next_limit(const char **text, struct limit *limit)
 {
-    uint32_t default_limit = 0;
-    struct zone *zone;
+    while (*text) {
+        const char *line = *text;
 
-    HMAP_FOR_EACH (zone, node, &counts->zones) {
-        zone->limited = false;
-    }
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        uint32_t limit, count;
-        uint16_t id;
-
-        line += *line == '\n';
-        if (ovs_scan(line, "zone=%"SCNu16",limit=%"SCNu32",count=%"SCNu32, &id, &limit, &count)) {
-            zone = find_zone(counts, id);
-            if (zone) {
-                zone->limited = zone->known = true;
-                zone->count = count;
-            }
-        } else if (ovs_scan(line, "default limit=%"SCNu32, &limit)) {
-            default_limit = limit;
+        *text = strchr(line, '\n');
+        *text += *text != NULL;
+        if (ovs_scan(line, "zone=%"SCNu16",limit=%"SCNu32",count=%"SCNu32, &limit->zone, &limit->limit,
+                     &limit->count)) {
+            return true;
         }
     }
-    return default_limit;
+    return false;
 }
 
-/* Has those zones counted that are not.  'default_limit' is what they are subject to now, or 0.  Returns false if there is
- * none. */
-static bool
-limit_zones(struct ct_counts *counts, uint32_t default_limit)
+/* There is a default limit, which a zone of ours is to be subject to, too.  Returns the zones, if any, that we made exempt
+ * from it before. */
+static struct json *
+yield_to_default(struct ct_counts *counts, const char *text, uint32_t default_limit)
 {
-    struct json *params = start_params(counts);
+    struct ds list = DS_EMPTY_INITIALIZER;
+    struct json *params = NULL;
+    struct limit limit;
+
+    while (next_limit(&text, &limit)) {
+        struct zone *zone = find_zone(counts, limit.zone);
+
+        if (!zone) {
+            continue;
+        }
+        zone->settled = true;
+        zone->known = limit.limit != default_limit && limit.limit != NEVER_REACHED;
+        zone->count = limit.count;
+        if (limit.limit == NEVER_REACHED) {
+            ds_put_format(&list, "%s%"PRIu16, list.length ? "," : "zone=", limit.zone);
+        }
+    }
+    if (list.length) {
+        params = start_params(counts->datapath);
+        json_array_add(params, json_string_create(ds_cstr(&list)));
+    }
+    ds_destroy(&list);
+    return params;
+}
+
+static void
+take_counts(struct ct_counts *counts, const char *text)
+{
+    struct limit limit;
+
+    while (next_limit(&text, &limit)) {
+        struct zone *zone = find_zone(counts, limit.zone);
+
+        if (zone) {
+            zone->settled = zone->known = limit.limit != 0;
+            zone->count = limit.count;
+            counts->unsettled = counts->unsettled || !zone->settled;
+        }
+    }
+}
+
+/* Limits the next zones among those that were asked about and have none, or ends the exchange. */
+static void
+limit_some(struct ct_counts *counts, long long int now)
+{
+    struct json *params = start_params(counts->datapath);
     struct zone *zone;
-    bool any = false;
+    size_t n = 0;
 
     HMAP_FOR_EACH (zone, node, &counts->zones) {
-        if (!zone->limited) {
-            char *limit = xasprintf("zone=%"PRIu16",limit=%"PRIu32, zone->id,
-                                    default_limit ? default_limit : NEVER_REACHED);
+        /* Before it was asked about it may have a limit of somebody else. */
+        if (!zone->settled && zone->in_request && n < BATCH) {
+            char *limit = xasprintf("zone=%"PRIu16",limit=%"PRIu32, zone->id, NEVER_REACHED);
 
             json_array_add(params, json_string_create_nocopy(limit));
-            any = true;
+            zone->settled = zone->known = true;
+            zone->count = 0;
+            n++;
         }
     }
-    if (any) {
-        counts->limiting = true;
-        request(counts, "dpctl/ct-set-limits", params);
+    if (n) {
+        request(counts, SET_LIMITS, params, now);
     } else {
         json_destroy(params);
+        hang_up(counts);
     }
-    return any;
 }
 
-/* The zones have limits, and those that had none have been counted from now on. */
 static void
-limited(struct ct_counts *counts)
+handle_limits(struct ct_counts *counts, const char *text, long long int now)
 {
-    struct zone *zone;
+    uint32_t default_limit;
 
-    HMAP_FOR_EACH (zone, node, &counts->zones) {
-        if (!zone->limited) {
-            zone->known = true;
-            zone->count = 0;
+    if (ovs_scan(text, "default limit=%"SCNu32, &default_limit) && default_limit) {
+        struct json *params = yield_to_default(counts, text, default_limit);
+
+        if (params) {
+            request(counts, DEL_LIMITS, params, now);
+        } else {
+            hang_up(counts);
         }
+    } else {
+        take_counts(counts, text);
+        limit_some(counts, now);
     }
 }
 
 static void
-handle_reply(struct ct_counts *counts, const struct jsonrpc_msg *msg)
+handle_reply(struct ct_counts *counts, const struct jsonrpc_msg *msg, long long int now)
 {
-    const char *command = counts->limiting ? "dpctl/ct-set-limits" : "dpctl/ct-get-limits";
-
     if (msg->type == JSONRPC_ERROR && msg->error && msg->error->type == JSON_STRING) {
-        fail(counts, command, json_string(msg->error));
+        fail(counts, json_string(msg->error), now);
     } else if (msg->type != JSONRPC_REPLY || !msg->result || msg->result->type != JSON_STRING) {
-        fail(counts, command, "an answer that makes no sense");
-    } else if (counts->limiting) {
-        limited(counts);
-        hang_up(counts);
-    } else if (!limit_zones(counts, take_limits(counts, json_string(msg->result)))) {
+        fail(counts, "an answer that makes no sense", now);
+    } else if (!strcmp(counts->command, GET_LIMITS)) {
+        handle_limits(counts, json_string(msg->result), now);
+    } else if (!strcmp(counts->command, SET_LIMITS)) {
+        limit_some(counts, now);
+    } else {
         hang_up(counts);
     }
 }
 
+/* Takes answers, and has new zones counted. */
 void
 ct_counts_run(struct ct_counts *counts, long long int now)
 {
     struct jsonrpc_msg *msg;
 
-    if (!counts->rpc) {
-        return;
+    if (counts->rpc) {
+        jsonrpc_run(counts->rpc);
+
+        int error = jsonrpc_recv(counts->rpc, &msg);
+        if (!error) {
+            handle_reply(counts, msg, now);
+            jsonrpc_msg_destroy(msg);
+        } else if (error != EAGAIN) {
+            fail(counts, ovs_retval_to_string(error), now);
+        } else if (now >= counts->deadline) {
+            fail(counts, "no answer", now);
+        }
     }
-    jsonrpc_run(counts->rpc);
-    int error = jsonrpc_recv(counts->rpc, &msg);
-    if (!error) {
-        handle_reply(counts, msg);
-        jsonrpc_msg_destroy(msg);
-    } else if (error != EAGAIN) {
-        fail(counts, "reading", ovs_retval_to_string(error));
-    } else if (now >= counts->deadline) {
-        fail(counts, "reading", "no answer");
+    if (!counts->rpc && counts->datapath && counts->unsettled && now >= counts->next_try) {
+        start(counts, false, now);
     }
 }
 
@@ -339,86 +444,103 @@ ct_counts_wait(struct ct_counts *counts)
         jsonrpc_wait(counts->rpc);
         jsonrpc_recv_wait(counts->rpc);
         poll_timer_wait_until(counts->deadline);
+    } else if (counts->datapath && counts->unsettled) {
+        poll_timer_wait_until(counts->next_try);
     }
 }
 
 /* Uninstalling. */
 
-static char * OVS_WARN_UNUSED_RESULT
-transact(struct jsonrpc *rpc, const char *command, int argc, char *argv[], char **result)
+/* Waits for the answer to a request, as text that the caller must free.  Takes over 'params'.  Returns NULL and stores
+ * why in '*errorp' if there is none by 'deadline', or NULL and NULL if the command was refused. */
+static char *
+transact(struct jsonrpc *rpc, const char *command, struct json *params, long long int deadline, char **errorp)
 {
-    char *refusal;
-    int error = unixctl_client_transact(rpc, command, argc, argv, result, &refusal);
+    struct jsonrpc_msg *msg;
+    char *text = NULL;
+    int error;
 
-    if (error || refusal) {
-        char *message = xasprintf("ovs-vswitchd: %s: %s", command, error ? ovs_strerror(error) : refusal);
-
-        free(refusal);
-        return message;
+    *errorp = NULL;
+    error = jsonrpc_send(rpc, jsonrpc_create_request(command, params, NULL));
+    while (!error) {
+        jsonrpc_run(rpc);
+        error = jsonrpc_recv(rpc, &msg);
+        if (error != EAGAIN) {
+            break;
+        }
+        error = time_msec() >= deadline ? ETIMEDOUT : 0;
+        jsonrpc_wait(rpc);
+        jsonrpc_recv_wait(rpc);
+        poll_timer_wait_until(deadline);
+        poll_block();
     }
-    return NULL;
+    if (error) {
+        *errorp = xasprintf("ovs-vswitchd: %s: %s", command, ovs_retval_to_string(error));
+        return NULL;
+    }
+    if (msg->type == JSONRPC_REPLY && msg->result && msg->result->type == JSON_STRING) {
+        text = xstrdup(json_string(msg->result));
+    }
+    jsonrpc_msg_destroy(msg);
+    return text;
 }
 
-/* Takes the limits of the zones from 'first' to 'last' off 'datapath', and adds their number to '*n_removed'. */
+/* Takes those limits off 'datapath' that are ours, and adds their number to '*n_removed'. */
 static char * OVS_WARN_UNUSED_RESULT
-remove_limits_from(struct jsonrpc *rpc, char *datapath, uint16_t first, uint16_t last, size_t *n_removed)
+remove_limits_from(struct jsonrpc *rpc, const char *datapath, uint16_t first, uint16_t last,
+                   long long int deadline, size_t *n_removed)
 {
     struct ds zones = DS_EMPTY_INITIALIZER;
-    char *text, *error;
+    struct limit limit;
+    char *error;
     size_t n = 0;
 
-    error = transact(rpc, "dpctl/ct-get-limits", 1, &datapath, &text);
-    if (error) {
-        return error;
-    }
-    for (const char *line = text; line; line = strchr(line, '\n')) {
-        uint16_t id;
-
-        line += *line == '\n';
-        if (ovs_scan(line, "zone=%"SCNu16",", &id) && id >= first && id <= last) {
-            ds_put_format(&zones, "%s%"PRIu16, n++ ? "," : "zone=", id);
+    char *text = transact(rpc, GET_LIMITS, start_params(datapath), deadline, &error);
+    const char *rest = text;
+    while (next_limit(&rest, &limit)) {
+        if (limit.zone >= first && limit.zone <= last && limit.limit == NEVER_REACHED) {
+            ds_put_format(&zones, "%s%"PRIu16, n++ ? "," : "zone=", limit.zone);
         }
     }
     free(text);
-    if (n) {
-        char *argv[] = { datapath, ds_cstr(&zones) };
+    if (!error && n) {
+        struct json *params = start_params(datapath);
 
-        error = transact(rpc, "dpctl/ct-del-limits", ARRAY_SIZE(argv), argv, &text);
-        if (!error) {
-            free(text);
-            *n_removed += n;
-        }
+        json_array_add(params, json_string_create(ds_cstr(&zones)));
+        free(transact(rpc, DEL_LIMITS, params, deadline, &error));
+        *n_removed += error ? 0 : n;
     }
     ds_destroy(&zones);
     return error;
 }
 
-/* Takes the limits of the zones from 'first' to 'last' off all userspace datapaths, and stores in '*n_removed' how many
- * there were.  Blocks.  Returns NULL, also if no ovs-vswitchd is running, or a message that the caller must free. */
+/* Takes the limits that were set here off the zones from 'first' to 'last' of all userspace datapaths, and stores in
+ * '*n_removed' how many those were.  Blocks until 'deadline' at most, on time_msec()'s clock.  Returns NULL, also if no
+ * ovs-vswitchd is running, or a message that the caller must free. */
 char *
-ct_counts_remove_limits(uint16_t first, uint16_t last, size_t *n_removed)
+ct_counts_remove_limits(uint16_t first, uint16_t last, long long int deadline, size_t *n_removed)
 {
     struct svec datapaths = SVEC_EMPTY_INITIALIZER;
     struct jsonrpc *rpc;
-    char *path, *text, *error = NULL;
+    char *error = NULL;
 
     *n_removed = 0;
-    if (find_vswitchd(&path)) {
+    int retval = connect_to_vswitchd(&rpc);
+    if (retval == ENOENT || retval == ECONNREFUSED) {
         return NULL;
+    } else if (retval) {
+        return xasprintf("ovs-vswitchd: cannot connect (%s)", ovs_strerror(retval));
     }
-    int retval = unixctl_client_create(path, &rpc);
-    free(path);
-    if (retval) {
-        return NULL;
-    }
-    error = transact(rpc, "dpctl/dump-dps", 0, NULL, &text);
-    if (!error) {
+
+    /* Refused if there is no datapath. */
+    char *text = transact(rpc, "dpctl/dump-dps", json_array_create_empty(), deadline, &error);
+    if (text) {
         svec_parse_words(&datapaths, text);
         free(text);
     }
     for (size_t i = 0; !error && i < datapaths.n; i++) {
         if (strncmp(datapaths.names[i], "system@", 7)) {
-            error = remove_limits_from(rpc, datapaths.names[i], first, last, n_removed);
+            error = remove_limits_from(rpc, datapaths.names[i], first, last, deadline, n_removed);
         }
     }
     svec_destroy(&datapaths);

@@ -275,11 +275,13 @@ clean_bridge(const struct uninstall_options *options, const char *bridge, struct
 /* Counting of connections. */
 
 static char * OVS_WARN_UNUSED_RESULT
-remove_ct_limits(struct ds *report)
+remove_ct_limits(const struct uninstall_options *options, struct ds *report)
 {
+    uint16_t last = EGRESS_CT_ZONE_FIRST + EGRESS_N_CT_ZONES - 1;
     size_t n;
-    char *error = ct_counts_remove_limits(EGRESS_CT_ZONE_FIRST, EGRESS_CT_ZONE_FIRST + EGRESS_N_CT_ZONES - 1, &n);
 
+    char *error =
+        ct_counts_remove_limits(EGRESS_CT_ZONE_FIRST, last, time_msec() + options->timeout, &n);
     if (n) {
         ds_put_format(report, "conntrack: stopped counting in zones: %"PRIuSIZE"\n", n);
     }
@@ -407,10 +409,10 @@ uninstall(const struct uninstall_options *options, struct ds *report)
         error = clean_bridge(options, options->uplink_bridge, report);
     }
     if (!error) {
-        error = remove_ct_limits(report);
+        error = remove_ports(options, report);
     }
     if (!error) {
-        error = remove_ports(options, report);
+        error = remove_ct_limits(options, report);
     }
     return error;
 }

@@ -202,7 +202,7 @@ def test_uninstall(make_egress):
                "bridge br-phy: removed port: egress-uplink-p\n")
     assert [re.sub(r"br-int: removed flows: [1-9]\d+", "br-int: removed flows: N", text) for text in said] == [
         "agent: ovs-egressd stopped\nbridge br-int: removed flows: N, meters: 1\n" + no_more
-        + "conntrack: stopped counting in zones: 2\n" + removed,
+        + removed + "conntrack: stopped counting in zones: 2\n",
         f"agent: ovs-egressd is not running (nobody listens on {egress.lab.node(2).agent.control})\n"
         "bridge br-int: removed flows: N, meters: 0\n" + no_more + removed]
     # The second time there is nothing left to do.

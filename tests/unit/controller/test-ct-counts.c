@@ -39,27 +39,32 @@ teardown_group(void **state OVS_UNUSED)
 static int
 setup(void **state)
 {
-    *state = ct_counts_create();
+    struct ct_counts *counts = ct_counts_create();
+
+    ct_counts_set_datapath(counts, "dummy");
+    *state = counts;
     return 0;
 }
 
 static int
 teardown(void **state)
 {
-    size_t n;
-
+    if (sandbox->ovs_vswitchd) {
+        kill(sandbox->ovs_vswitchd, SIGCONT);
+        free(sandbox_run("zones=$(ovs-appctl dpctl/ct-get-limits " DATAPATH " | grep -o '^zone=[0-9]*' "
+                         "| cut -d= -f2 | paste -sd,)\n"
+                         "[ -z \"$zones\" ] || ovs-appctl dpctl/ct-del-limits " DATAPATH " zone=$zones"));
+    }
     ct_counts_destroy(*state);
-    assert_null(ct_counts_remove_limits(0, UINT16_MAX, &n));
     return 0;
 }
 
-/* Asks for fresh numbers from 'datapath_type' and waits for the end of that. */
+/* Runs 'counts' until it waits for nothing. */
 static void
-refresh_from(struct ct_counts *counts, const char *datapath_type)
+finish(struct ct_counts *counts)
 {
     long long int deadline = time_msec() + SANDBOX_DEADLINE;
 
-    ct_counts_refresh(counts, datapath_type, time_msec());
     for (;;) {
         ct_counts_run(counts, time_msec());
         if (!ct_counts_is_busy(counts)) {
@@ -75,7 +80,8 @@ refresh_from(struct ct_counts *counts, const char *datapath_type)
 static void
 refresh(struct ct_counts *counts)
 {
-    refresh_from(counts, "dummy");
+    ct_counts_refresh(counts, time_msec());
+    finish(counts);
 }
 
 static void
@@ -118,7 +124,7 @@ test_counts_connections(void **state)
 
     ct_counts_set_zones(counts, zones, ARRAY_SIZE(zones));
     expect_unknown(counts, 60001);
-    refresh(counts);
+    finish(counts);
     expect_count(counts, 60001, 0);
     expect_count(counts, 60002, 0);
     expect_unknown(counts, 60003);
@@ -141,35 +147,59 @@ test_counts_go_on_after_a_restart(void **state)
     struct ct_counts *counts = *state;
 
     ct_counts_set_zones(counts, zones, 1);
-    refresh(counts);
+    finish(counts);
     send_datagram(2001);
 
     struct ct_counts *second = ct_counts_create();
+    ct_counts_set_datapath(second, "dummy");
     ct_counts_set_zones(second, zones, 2);
-    refresh(second);
+    finish(second);
     expect_count(second, 60001, 1);
     expect_count(second, 60002, 0);
     ct_counts_destroy(second);
 }
 
+/* What is known of the zones that stay is not lost, nor is the answer that is under way. */
 static void
 test_zones_change_while_asking(void **state)
 {
-    static const uint16_t zones[] = { 60001, 60002 };
+    static const uint16_t zones[] = { 60001, 60002, 60003 };
     struct ct_counts *counts = *state;
 
-    ct_counts_set_zones(counts, zones, 1);
-    ct_counts_refresh(counts, "dummy", time_msec());
+    ct_counts_set_zones(counts, zones, 2);
+    finish(counts);
+    send_datagram(3001);
+    ct_counts_refresh(counts, time_msec());
+    ct_counts_set_zones(counts, &zones[0], 1);
+    ct_counts_set_zones(counts, zones, 3);
     assert_true(ct_counts_is_busy(counts));
-    ct_counts_set_zones(counts, &zones[1], 1);
-    assert_false(ct_counts_is_busy(counts));
-    refresh(counts);
-    expect_unknown(counts, 60001);
+    expect_count(counts, 60001, 0);
+    finish(counts);
+    expect_count(counts, 60001, 1);
     expect_count(counts, 60002, 0);
+    expect_count(counts, 60003, 0);
 
     ct_counts_set_zones(counts, NULL, 0);
-    ct_counts_refresh(counts, "dummy", time_msec());
+    ct_counts_refresh(counts, time_msec());
     assert_false(ct_counts_is_busy(counts));
+    expect_unknown(counts, 60001);
+}
+
+static void
+test_many_zones(void **state)
+{
+    struct ct_counts *counts = *state;
+    uint16_t zones[1501];
+
+    for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
+        zones[i] = 60000 + i;
+    }
+    ct_counts_set_zones(counts, zones, ARRAY_SIZE(zones));
+    finish(counts);
+    for (size_t i = 0; i < ARRAY_SIZE(zones); i++) {
+        expect_count(counts, zones[i], 0);
+    }
+    sandbox_expect("ovs-appctl dpctl/ct-get-limits " DATAPATH " | grep -c limit=4294967295", "1501\n");
 }
 
 static void
@@ -179,29 +209,42 @@ test_limits_of_others(void **state)
     struct ct_counts *counts = *state;
     size_t n;
 
-    free(sandbox_run("ovs-appctl dpctl/ct-set-limits " DATAPATH " zone=60001,limit=7 zone=5,limit=9"));
-    ct_counts_set_zones(counts, zones, 1);
+    free(sandbox_run("ovs-appctl dpctl/ct-set-limits " DATAPATH " zone=60001,limit=7 zone=5,limit=4294967295"));
+    ct_counts_set_zones(counts, zones, 2);
+    finish(counts);
+    send_datagram(4001);
     refresh(counts);
-    expect_count(counts, 60001, 0);
+    expect_count(counts, 60001, 1);
     expect_limits("default limit=0\n"
-                  "zone=5,limit=9,count=0\n"
-                  "zone=60001,limit=7,count=0\n");
+                  "zone=5,limit=4294967295,count=0\n"
+                  "zone=60001,limit=7,count=1\n"
+                  "zone=60002,limit=4294967295,count=0\n");
 
-    assert_null(ct_counts_remove_limits(60000, 60999, &n));
+    assert_null(ct_counts_remove_limits(60000, 60999, time_msec() + SANDBOX_DEADLINE, &n));
     assert_int_equal(n, 1);
     expect_limits("default limit=0\n"
-                  "zone=5,limit=9,count=0\n");
+                  "zone=5,limit=4294967295,count=0\n"
+                  "zone=60001,limit=7,count=1\n");
 }
 
 static void
-test_unknown_datapath(void **state)
+test_other_datapaths(void **state)
 {
     static const uint16_t zones[] = { 60001 };
+    static const char *const types[] = { "nonsense", "system", NULL };
     struct ct_counts *counts = *state;
 
     ct_counts_set_zones(counts, zones, 1);
-    refresh_from(counts, "nonsense");
-    expect_unknown(counts, 60001);
+    finish(counts);
+    expect_count(counts, 60001, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+        ct_counts_set_datapath(counts, types[i]);
+        refresh(counts);
+        expect_unknown(counts, 60001);
+    }
+    ct_counts_set_datapath(counts, "dummy");
+    finish(counts);
+    expect_count(counts, 60001, 0);
 }
 
 static void
@@ -209,45 +252,67 @@ test_silent_switch(void **state)
 {
     static const uint16_t zones[] = { 60001 };
     struct ct_counts *counts = *state;
+    size_t n;
 
     ct_counts_set_zones(counts, zones, 1);
-    refresh(counts);
+    finish(counts);
     expect_count(counts, 60001, 0);
     kill(sandbox->ovs_vswitchd, SIGSTOP);
     refresh(counts);
     expect_unknown(counts, 60001);
+    char *error = ct_counts_remove_limits(60001, 60001, time_msec() + 100, &n);
+    assert_string_equal(error, "ovs-vswitchd: dpctl/dump-dps: Connection timed out");
+    free(error);
     kill(sandbox->ovs_vswitchd, SIGCONT);
     refresh(counts);
     expect_count(counts, 60001, 0);
 }
 
-/* There is no way to take it off again, so it comes late. */
+/* A zone with a limit of its own is exempt from the default.  There is no way to take that off again, so this comes
+ * late. */
 static void
 test_default_limit_of_others(void **state)
 {
-    static const uint16_t zones[] = { 60001 };
+    static const uint16_t zones[] = { 60001, 60002, 60003 };
     struct ct_counts *counts = *state;
 
+    free(sandbox_run("ovs-appctl dpctl/ct-set-limits " DATAPATH " zone=60002,limit=7"));
+    ct_counts_set_zones(counts, zones, 2);
+    finish(counts);
     free(sandbox_run("ovs-appctl dpctl/ct-set-limits " DATAPATH " default=5"));
-    ct_counts_set_zones(counts, zones, 1);
+    ct_counts_set_zones(counts, zones, 3);
     refresh(counts);
+    expect_unknown(counts, 60001);
+    expect_count(counts, 60002, 0);
+    expect_unknown(counts, 60003);
     expect_limits("default limit=5\n"
-                  "zone=60001,limit=5,count=0\n");
+                  "zone=60002,limit=7,count=0\n");
 }
 
 static void
 test_no_switch(void **state)
 {
-    static const uint16_t zones[] = { 60001 };
+    static const uint16_t zones[] = { 60002 };
     struct ct_counts *counts = *state;
     size_t n;
 
+    free(sandbox_run("ovs-appctl dpctl/ct-set-limits " DATAPATH " zone=60002,limit=7"));
     ct_counts_set_zones(counts, zones, 1);
-    refresh(counts);
+    finish(counts);
+    expect_count(counts, 60002, 0);
+    free(sandbox_run("ovs-vsctl del-br br0"));
+    assert_null(ct_counts_remove_limits(0, UINT16_MAX, time_msec() + SANDBOX_DEADLINE, &n));
+    assert_int_equal(n, 0);
+
+    /* While it is being asked. */
+    kill(sandbox->ovs_vswitchd, SIGSTOP);
+    ct_counts_refresh(counts, time_msec());
+    assert_true(ct_counts_is_busy(counts));
+    kill(sandbox->ovs_vswitchd, SIGKILL);
     sandbox_stop(&sandbox->ovs_vswitchd);
-    refresh(counts);
-    expect_unknown(counts, 60001);
-    assert_null(ct_counts_remove_limits(0, UINT16_MAX, &n));
+    finish(counts);
+    expect_unknown(counts, 60002);
+    assert_null(ct_counts_remove_limits(0, UINT16_MAX, time_msec() + SANDBOX_DEADLINE, &n));
     assert_int_equal(n, 0);
 }
 
@@ -260,8 +325,9 @@ main(int argc OVS_UNUSED, char *argv[])
         TEST(test_counts_connections),
         TEST(test_counts_go_on_after_a_restart),
         TEST(test_zones_change_while_asking),
+        TEST(test_many_zones),
         TEST(test_limits_of_others),
-        TEST(test_unknown_datapath),
+        TEST(test_other_datapaths),
         TEST(test_silent_switch),
         TEST(test_default_limit_of_others),
         TEST(test_no_switch),
