@@ -325,11 +325,12 @@ announce(struct claims *c, const struct claim *claim)
 }
 
 static void
-log_rival(const struct claim *claim, struct eth_addr mac, const char *what)
+log_rival(const struct claims *c, const struct claim *claim, struct eth_addr mac, const char *what)
 {
     char *ip = ip_to_string(&claim->ip);
 
-    VLOG_WARN_RL(&rl, "%s: "ETH_ADDR_FMT" %s", ip, ETH_ADDR_ARGS(mac), what);
+    /* That an address moves between gateways is an everyday thing, even if it is slow. */
+    VLOG_RL(&rl, is_peer(c, mac) ? VLL_INFO : VLL_WARN, "%s: "ETH_ADDR_FMT" %s", ip, ETH_ADDR_ARGS(mac), what);
     free(ip);
 }
 
@@ -339,7 +340,7 @@ answered_while_probing(struct claims *c, struct claim *claim, struct eth_addr ma
                        long long int now)
 {
     if (!is_peer(c, mac)) {
-        log_rival(claim, mac, "has the egress IP, standing back");
+        log_rival(c, claim, mac, "has the egress IP, standing back");
         set_conflict(c, claim, mac, now);
     } else if (claim->yielded) {
         set_conflict(c, claim, mac, now);
@@ -351,7 +352,7 @@ answered_while_probing(struct claims *c, struct claim *claim, struct eth_addr ma
         if (now - claim->handover < HANDOVER_LIMIT) {
             start_probing(claim, now + HANDOVER_INTERVAL);
         } else {
-            log_rival(claim, mac, "does not let go of the egress IP, claiming it all the same");
+            log_rival(c, claim, mac, "does not let go of the egress IP, claiming it all the same");
             set_claimed(c, claim, 0, now);
             claim->contested = true;
             claim->check_due = now + CHECK_INTERVAL;
@@ -377,11 +378,12 @@ input_probe(struct claims *c, struct claim *claim, struct eth_addr mac, long lon
 }
 
 /* Is 'msg', which says that somebody has an address, addressed to everybody rather than to who
- * asked, and itself no question? */
+ * asked, and itself no question?  What answers a probe for an IPv6 address goes to everybody, too, but does not
+ * claim to be news (see emit_nd_answer() in pipeline/compile-gateway.c). */
 static bool
 is_announcement(const struct neighbour_message *msg)
 {
-    return (msg->kind == ND_ADVERT ? !msg->solicited
+    return (msg->kind == ND_ADVERT ? !msg->solicited && msg->override
             : msg->kind == ND_SOLICIT ? false
             : ipv6_addr_equals(&msg->sender_ip, &msg->target_ip));
 }
@@ -401,7 +403,7 @@ input_rival(struct claims *c, struct claim *claim, const struct neighbour_messag
             announce(c, claim);
         }
     } else if (peer && is_announcement(msg)) {
-        log_rival(claim, mac, "announced the egress IP after us, leaving it there");
+        log_rival(c, claim, mac, "announced the egress IP after us, leaving it there");
         claim->yielded = true;
         set_conflict(c, claim, mac, now);
     } else {
@@ -412,7 +414,7 @@ input_rival(struct claims *c, struct claim *claim, const struct neighbour_messag
             claim->conflict_seen = now;
         }
         if (claim->defended == LLONG_MIN || now - claim->defended >= DEFEND_INTERVAL) {
-            log_rival(claim, mac, "used the egress IP, defending it");
+            log_rival(c, claim, mac, "used the egress IP, defending it");
             claim->defended = now;
             announce(c, claim);
         }

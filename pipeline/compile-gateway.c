@@ -178,7 +178,8 @@ emit_arp_answer(const struct compile_context *ctx, const struct in6_addr *ip, ui
 
 /* The first half of an answer to a solicitation of 'ip'; stage 'nd_answer' does the other.  One that comes from
  * the unspecified address is duplicate address detection and is answered to all nodes (RFC 4861, section
- * 7.2.4). */
+ * 7.2.4), without the Override flag that an announcement has: it says that the address is taken, and if the address
+ * has moved meanwhile, an answer that comes late must not draw its traffic back. */
 static void
 emit_nd_answer(const struct compile_context *ctx, const struct in6_addr *ip, uint64_t cookie,
                bool duplicate_detection)
@@ -206,7 +207,7 @@ emit_nd_answer(const struct compile_context *ctx, const struct in6_addr *ip, uin
     act_set_u8(&d, MFF_ICMPV6_TYPE, ND_NEIGHBOR_ADVERT);
     act_set_u8(&d, MFF_ND_OPTIONS_TYPE, ND_OPT_TARGET_LINKADDR);
     act_set_be32(&d, MFF_ND_RESERVED,
-                 ND_ADVERT_OVERRIDE | (duplicate_detection ? 0 : ND_ADVERT_SOLICITED));
+                 duplicate_detection ? 0 : ND_ADVERT_OVERRIDE | ND_ADVERT_SOLICITED);
     act_go_to(&d, EGRESS_TABLE_ND_ANSWER);
     draft_emit(&d);
 }

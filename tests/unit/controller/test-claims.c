@@ -212,12 +212,17 @@ test_ipv6(void **state)
                    "02:00:00:00:00:0f uses this egress IP, too: "
                    "that host should get another address");
 
-    /* A gateway's late answer is no announcement, its unsolicited advertisement is one. */
+    /* A gateway's late answers, also to a probe, are no announcements; its unsolicited advertisement is one. */
     na.eth_src = PEER;
     na.solicited = true;
+    na.override = true;
     claims_input(f->c, &na, f->now);
     assert_true(is_claimed(f, "2001:db8::9"));
     na.solicited = false;
+    na.override = false;
+    claims_input(f->c, &na, f->now);
+    assert_true(is_claimed(f, "2001:db8::9"));
+    na.override = true;
     claims_input(f->c, &na, f->now);
     assert_false(is_claimed(f, "2001:db8::9"));
 }

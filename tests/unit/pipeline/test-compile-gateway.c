@@ -160,7 +160,7 @@ test_claimed_egress_ip_answers_and_takes_replies_in(void **state)
         "uplink_in priority=210 icmp6,ipv6_src=::,icmp_type=135,icmp_code=0,nd_target=fd00:18::131 "
         "actions=set_field:33:33:00:00:00:01->eth_dst,set_field:ff02::1->ipv6_dst,"
         "set_field:0e:00:00:00:00:01->eth_src,set_field:fd00:18::131->ipv6_src,"
-        "set_field:136->icmpv6_type,set_field:2->nd_options_type,set_field:536870912->nd_reserved,"
+        "set_field:136->icmpv6_type,set_field:2->nd_options_type,set_field:0->nd_reserved,"
         "resubmit(,223)\n"
         "uplink_in priority=300 icmp6,icmp_type=136,nd_target=fd00:18::131 "
         "actions=controller(id=25959)\n");
