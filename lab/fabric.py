@@ -164,7 +164,7 @@ class Stream:
         except BlockingIOError:
             return ""
 
-    def wait_answers(self, count, deadline=5.0):
+    def wait_answers(self, count, deadline=30.0):
         """Waits for 'count' answers more than there are now."""
         wanted = len(self.poll()) + count
 
@@ -238,7 +238,7 @@ class Witness:
                     records.append(record)
         return records
 
-    def wait_seen(self, count=1, since=0, deadline=5.0, **wanted):
+    def wait_seen(self, count=1, since=0, deadline=30.0, **wanted):
         """Waits until 'count' packets like 'wanted' were seen, and returns all of them."""
         def enough():
             records = self.seen(since, **wanted)

@@ -27,7 +27,7 @@ def run(argv, stdin=None, check=True, timeout=30, env=None):
     return done.stdout
 
 
-def wait_until(condition, what, deadline=5.0, interval=0.01):
+def wait_until(condition, what, deadline=30.0, interval=0.01):
     """Waits until 'condition' returns something true and returns that.  'deadline' is in seconds;
     when it has passed, LabError says that 'what' did not happen."""
     end = time.monotonic() + deadline

@@ -64,10 +64,11 @@ def start_own(pod):
 
 
 def check_own(egress, ips):
-    """Those connections, too, leave as 'ips' by now: conntrack does not hold them back."""
-    mark = egress.external.mark()
-    for ip in ips:
-        egress.external.wait_seen(3, mark, proto="udp", src=ip)
+    """Those connections, too, leave as 'ips' soon, and then only so: conntrack does not hold them back."""
+    for _ in range(2):
+        mark = egress.external.mark()
+        for ip in ips:
+            egress.external.wait_seen(3, mark, proto="udp", src=ip)
     assert not strangers(egress, mark, ips)
 
 
@@ -226,10 +227,10 @@ def move_gateway(busy, move, expected, pod, own):
     connections 'own' go on there."""
     mark = busy.external.mark()
     move()
-    busy.wait(lambda: busy.gateway("red").index == expected, f"gateway {expected}")
+    busy.wait_gateway("red", expected)
     wait_sources(busy, pod, objects.RED)
     for each in own:
-        each.wait_answers(2, deadline=10)
+        each.wait_answers(2)
     assert not strangers(busy, mark, objects.RED)
 
 

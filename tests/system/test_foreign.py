@@ -70,14 +70,18 @@ def ours(node):
 
 
 def check_flows_return(pods, which, *change):
-    """Does 'change' with ovs-ofctl on node 'which': within a second everything is as before."""
+    """Does 'change' with ovs-ofctl on node 'which': within a second everything is as before.  A machine that is busy
+    with something else has three tries: once is enough to see that nobody waits for a timer."""
     egress = pods[0].egress
     node = egress.lab.node(which)
     before = ours(node)
-    start = time.monotonic()
-    node.switch.ofctl(change[0], cni.BRIDGE, *change[1:])
-
-    egress.wait(lambda: ours(node) == before, "our flows", deadline=1 - (time.monotonic() - start))
+    times = []
+    while len(times) < 3 and min(times, default=1) >= 1:
+        start = time.monotonic()
+        node.switch.ofctl(change[0], cni.BRIDGE, *change[1:])
+        egress.wait(lambda: ours(node) == before, "our flows")
+        times.append(time.monotonic() - start)
+    assert min(times) < 1, f"it took {times} s"
     for pod in pods:
         egress.wait(lambda pod=pod: sources(pod) == RED, "traffic")
 
@@ -132,16 +136,10 @@ def our_meters(node):
 
 def test_meter_deleted_by_hand(pods):
     """Deleting a meter takes the flows with it that use it."""
-    egress = pods[0].egress
-    node = egress.lab.node(1)
-    before = ours(node)
+    node = pods[0].node
     meter, = our_meters(node)
-    node.switch.ofctl("del-meter", cni.BRIDGE, re.search(r"meter=\d+", meter)[0])
-
-    egress.wait(lambda: ours(node) == before, "our flows", deadline=1)
+    check_flows_return(pods, 1, "del-meter", re.search(r"meter=\d+", meter)[0])
     assert our_meters(node) == [meter]
-    for pod in pods:
-        egress.wait(lambda pod=pod: sources(pod) == RED, "traffic")
 
 
 def test_agent_killed_and_started(pods):
