@@ -15,6 +15,8 @@ ofp_libofp_a_SOURCES += \
 	ofp/of-flow.h \
 	ofp/socket-watch.c \
 	ofp/socket-watch.h \
+	ofp/switch-dump.c \
+	ofp/switch-dump.h \
 	ofp/switch.c \
 	ofp/switch.h \
 	ofp/sync-round.c \

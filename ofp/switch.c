@@ -6,6 +6,7 @@
 #include "byte-order.h"
 #include "ofp/of-encode.h"
 #include "ofp/socket-watch.h"
+#include "ofp/switch-dump.h"
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofp-connection.h"
 #include "openvswitch/ofp-errors.h"
@@ -62,8 +63,7 @@ struct of_switch {
     uint32_t config_xid;
     uint32_t monitor_xid;
     bool monitoring;            /* False if the switch refuses to tell about changes. */
-    uint32_t flow_dump_xid, meter_dump_xid;
-    bool flow_dump_begun, flow_dump_done, meter_dump_done;
+    struct switch_dump dump;
 
     struct flow_query query;    /* Somebody's, apart from our own dump. */
 
@@ -97,6 +97,7 @@ of_switch_create(struct flow_set *desired, uint64_t cookie, uint64_t cookie_mask
     sw->cookie_mask = htonll(cookie_mask);
     flow_set_set_cookie(desired, sw->cookie, sw->cookie_mask);
     meter_set_init(&sw->meters, first_meter, last_meter);
+    switch_dump_init(&sw->dump, sw->flows, &sw->meters);
     sw->rconn = rconn_create(0, 1, 0, 1u << OF_FLOW_VERSION);
     sw->tx = rconn_packet_counter_create();
     sw->connection_seqno = rconn_get_connection_seqno(sw->rconn);
@@ -200,10 +201,11 @@ start_setup(struct of_switch *sw)
 static void
 start_dump(struct of_switch *sw)
 {
-    sw->flow_dump_xid = send_msg(sw, of_encode_flow_dump(sw->cookie, sw->cookie_mask));
-    sw->meter_dump_xid = send_msg(
+    uint32_t flow_xid = send_msg(sw, of_encode_flow_dump(sw->cookie, sw->cookie_mask));
+    uint32_t meter_xid = send_msg(
         sw, ofputil_encode_meter_request(OF_FLOW_VERSION, OFPUTIL_METER_CONFIG, OFPM13_ALL));
-    sw->flow_dump_begun = sw->flow_dump_done = sw->meter_dump_done = false;
+
+    switch_dump_start(&sw->dump, flow_xid, meter_xid);
     sw->redump_begun = sw->redump_requested;
     sw->state = S_DUMP;
 }
@@ -236,77 +238,31 @@ give_up_connection(struct of_switch *sw)
 static void
 check_dump_done(struct of_switch *sw)
 {
-    if (sw->flow_dump_done && sw->meter_dump_done) {
-        meter_set_update(&sw->meters);
+    if (switch_dump_is_done(&sw->dump)) {
         sw->redump_changes =
             flow_set_count_pending(sw->flows) + sw->meters.n_puts + sw->meters.n_deletes;
         sw->state = S_STEADY;
     }
 }
 
-/* From here on the connection's messages say what the switch has.  What the monitor told before
- * is older than the dump and would be mistaken for newer. */
 static void
-begin_dump_replies(struct of_switch *sw)
+handle_dump_reply(struct of_switch *sw, enum ofptype type, struct ofpbuf *msg)
 {
-    if (!sw->flow_dump_begun) {
-        flow_set_forget_installed(sw->flows);
-        meter_set_forget_installed(&sw->meters);
-        sw->flow_dump_begun = true;
-    }
-}
+    enum ofperr error = 0;
 
-static void
-handle_flow_stats(struct of_switch *sw, struct ofpbuf *msg)
-{
-    const struct ofp_header *oh = msg->data;
-    bool more = ofpmp_more(oh);
-    uint64_t stub[1024 / 8];
-    struct ofputil_flow_stats fs;
-    struct ofpbuf ofpacts;
-    int error;
-
-    if (sw->state != S_DUMP || ntohl(oh->xid) != sw->flow_dump_xid || sw->flow_dump_done) {
+    if (sw->state != S_DUMP) {
         return;
     }
-    begin_dump_replies(sw);
-    ofpbuf_use_stub(&ofpacts, stub, sizeof stub);
-    while (!(error = ofputil_decode_flow_stats_reply(&fs, msg, false, &ofpacts))) {
-        struct of_flow *flow = of_flow_create(fs.table_id, fs.priority, fs.cookie, &fs.match,
-                                              fs.ofpacts, fs.ofpacts_len);
-        flow->alien = fs.idle_timeout || fs.hard_timeout || fs.flags;
-        flow_set_note_installed(sw->flows, flow);
+    if (type == OFPTYPE_FLOW_STATS_REPLY) {
+        error = switch_dump_handle_flows(&sw->dump, msg);
+    } else {
+        switch_dump_handle_meters(&sw->dump, msg);
     }
-    ofpbuf_uninit(&ofpacts);
-    if (error != EOF) {
+    if (error) {
         set_error(sw, "cannot make sense of the switch's list of flows (%s)",
                   ofperr_to_string(error));
         give_up_connection(sw);
-    } else if (!more) {
-        sw->flow_dump_done = true;
-        check_dump_done(sw);
-    }
-}
-
-static void
-handle_meter_config(struct of_switch *sw, struct ofpbuf *msg)
-{
-    const struct ofp_header *oh = msg->data;
-    bool more = ofpmp_more(oh);
-    struct ofputil_meter_config config;
-    struct ofpbuf bands;
-
-    if (sw->state != S_DUMP || ntohl(oh->xid) != sw->meter_dump_xid || sw->meter_dump_done) {
-        return;
-    }
-    begin_dump_replies(sw);
-    ofpbuf_init(&bands, 64);
-    while (!ofputil_decode_meter_config(msg, &config, &bands)) {
-        meter_set_note_installed(&sw->meters, &config);
-    }
-    ofpbuf_uninit(&bands);
-    if (!more) {
-        sw->meter_dump_done = true;
+    } else {
         check_dump_done(sw);
     }
 }
@@ -359,7 +315,7 @@ handle_flow_updates(struct of_switch *sw, struct ofpbuf *msg)
     struct ofpbuf ofpacts;
     int error;
 
-    if (sw->state < S_DUMP || (sw->state == S_DUMP && !sw->flow_dump_begun)) {
+    if (sw->state < S_DUMP || (sw->state == S_DUMP && !switch_dump_has_begun(&sw->dump))) {
         return;
     }
     ofpbuf_use_stub(&ofpacts, stub, sizeof stub);
@@ -428,12 +384,12 @@ handle_error(struct of_switch *sw, const struct ofp_header *oh)
     } else if (sw->state == S_SETUP && xid == sw->config_xid) {
         set_error(sw, "the switch does not tell its configuration (%s)", ofperr_to_string(error));
         start_dump(sw);
-    } else if (sw->state == S_DUMP && xid == sw->flow_dump_xid) {
+    } else if (sw->state == S_DUMP && xid == sw->dump.flow_xid) {
         set_error(sw, "the switch does not list its flows (%s)", ofperr_to_string(error));
         give_up_connection(sw);
-    } else if (sw->state == S_DUMP && xid == sw->meter_dump_xid) {
+    } else if (sw->state == S_DUMP && xid == sw->dump.meter_xid) {
         set_error(sw, "the switch does not list its meters (%s)", ofperr_to_string(error));
-        sw->meter_dump_done = true;
+        switch_dump_do_without_meters(&sw->dump);
         check_dump_done(sw);
     } else if (xid == sw->monitor_xid) {
         set_error(sw,
@@ -483,11 +439,11 @@ handle_msg(struct of_switch *sw, struct ofpbuf *msg)
         if (flow_query_is(&sw->query, ntohl(oh->xid))) {
             flow_query_handle_reply(&sw->query, msg);
         } else {
-            handle_flow_stats(sw, msg);
+            handle_dump_reply(sw, type, msg);
         }
         break;
     case OFPTYPE_METER_CONFIG_STATS_REPLY:
-        handle_meter_config(sw, msg);
+        handle_dump_reply(sw, type, msg);
         break;
     case OFPTYPE_FLOW_MONITOR_STATS_REPLY:
         handle_flow_updates(sw, msg);
