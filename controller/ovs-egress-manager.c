@@ -21,8 +21,9 @@
 #include "unixctl.h"
 #include "util.h"
 
-/* How long giving the Lease back may take at the end. */
-#define RELEASE_TIMEOUT_MS 3000
+/* How long giving the Lease back may take at the end: others wait longer for one that is not given back.  Less than
+ * the terminationGracePeriodSeconds of deploy/manager.yaml. */
+#define RELEASE_TIMEOUT_MS 8000
 
 enum {
     OPT_KUBECONFIG = UCHAR_MAX + 1, OPT_IDENTITY, OPT_LEASE_NAMESPACE, OPT_LEASE_NAME, OPT_NODE_LEASE_NAMESPACE,
