@@ -63,3 +63,7 @@ class Agent(daemon.Daemon):
     def ctl(self, *arguments, check=True):
         """What ovs-egressctl says."""
         return self.switch.run(self.ctl_arguments(*arguments), check=check)
+
+    def appctl(self, *arguments):
+        """What it says to a command of Open vSwitch's daemons."""
+        return self.switch.run(["ovs-appctl", f"--target={self.control}", "--timeout=10", *arguments])

@@ -5,6 +5,9 @@ import signal
 
 from . import process
 
+# System calls poll and ppoll on x86-64, ppoll on aarch64.
+_POLL = ("7", "271", "73")
+
 
 class Daemon:
     """Subclasses say with _is_ours() how to tell the process from another that has its number by now, and
@@ -43,6 +46,20 @@ class Daemon:
     def pause(self):
         """Makes it do nothing any more, until resume(): connections stay, nothing is answered."""
         os.kill(self.pid(), signal.SIGSTOP)
+
+    def pause_between_turns(self):
+        """Like pause(), but while it waits for events: not in the midst of what it does, which no Lease could
+        take back, and which takes too long then."""
+        def paused():
+            self.pause()
+            process.wait_until(lambda: process.state(self.pid()) == "T", "a process that is stopped")
+            with open(f"/proc/{self.pid()}/syscall", encoding="ascii") as file:
+                if file.read().split()[0] in _POLL:
+                    return True
+            self.resume()
+            return False
+
+        process.wait_until(paused, "a process that waits", interval=0.003)
 
     def resume(self):
         os.kill(self.pid(), signal.SIGCONT)

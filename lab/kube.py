@@ -198,6 +198,17 @@ class ControlPlane(fabric.Place):
         for name in node_names:
             self.renew_token(f"agent-{name}", AGENT_ACCOUNT)
         self.renew_token("manager", MANAGER_ACCOUNT)
+        for name in (*(f"agent-{node_name}" for node_name in node_names), "manager"):
+            self._wait_rights(name)
+
+    def _wait_rights(self, name):
+        """Waits until the API server knows what agents and managers may do: it hears of it by watches."""
+        with open(self.credentials.path(f"{name}.token"), encoding="ascii") as file:
+            client = kube_api.Client(self.netns, self.ipv4, PORT, token=file.read(),
+                                     ca=self.credentials.path(kube_credentials.CA_CERTIFICATE))
+        with contextlib.closing(client):
+            process.wait_until(lambda: client.raw("GET", "/api/v1/nodes?limit=1")[0] == 200,
+                               f"the rights of {name}", 60.0, 0.05)
 
     def _create(self, path, body):
         try:
@@ -218,7 +229,7 @@ class ControlPlane(fabric.Place):
                                               f"{spec['names']['plural']}?limit=1")[0] == 200
                        for version in served)
 
-        process.wait_until(serves, f"{name} served", 15.0, 0.05)
+        process.wait_until(serves, f"{name} served", 60.0, 0.05)
 
     def renew_token(self, name, account, namespace=SYSTEM_NAMESPACE, seconds=86400):
         """Requests a token for a ServiceAccount and puts it into the place of the former token of

@@ -51,6 +51,16 @@ class Cut:
 
 
 @dataclasses.dataclass(frozen=True)
+class Delay:
+    """What the server answers, who hears of the request 'seconds' later."""
+    seconds: float
+
+    async def do(self, connection, request):
+        await asyncio.sleep(self.seconds)
+        await connection.hand_on(request)
+
+
+@dataclasses.dataclass(frozen=True)
 class Call:
     """What the server answers after 'function' was called."""
     function: callable

@@ -1,9 +1,6 @@
 """A replica of ovs-egress-manager: how it is started, ended and asked."""
 
-from . import agent, daemon, netns, process
-
-# System calls poll and ppoll on x86-64, ppoll on aarch64.
-_POLL = ("7", "271", "73")
+from . import agent, daemon, netns
 
 
 class Manager(daemon.Daemon):
@@ -36,20 +33,6 @@ class Manager(daemon.Daemon):
         """Starts it with 'extra' options; returns when it is in the background and answers."""
         self._check_absent()
         self._control.run(self.arguments("--detach", "--no-chdir", *extra))
-
-    def pause_between_turns(self):
-        """Like pause(), but not in the midst of what it does, which no Lease could take back: while it
-        waits for events."""
-        def paused():
-            self.pause()
-            process.wait_until(lambda: process.state(self.pid()) == "T", "a process that is stopped")
-            with open(f"/proc/{self.pid()}/syscall", encoding="ascii") as file:
-                if file.read().split()[0] in _POLL:
-                    return True
-            self.resume()
-            return False
-
-        process.wait_until(paused, "a process that waits", interval=0.003)
 
     def appctl(self, *arguments):
         return self._control.run(["ovs-appctl", f"--target={self.socket}", "--timeout=10", *arguments])
