@@ -21,6 +21,9 @@ from lab import cluster, process  # noqa: E402  (the path has to be set first)
 OUR_COOKIE = re.compile(r"cookie=0x6567[0-9a-f]{12}\b")
 OUR_METERS = range(0x10000, 0x20000)
 
+# An agent's problem.
+FILE_IN_FORCE = "in force, because the API server has not answered since the start"
+
 # A log line of a level that nobody has to look at.
 QUIET = re.compile(r"\|(INFO|DBG)\|")
 
@@ -111,12 +114,16 @@ class Egress:
             pytest.fail(f"expected the problem\n    {text}\nbut there are\n    "
                         + "\n    ".join(self.problems(node)))
 
-    def settle(self, deadline=60.0):
-        """Waits until every agent's flows are in its switch, and every egress IP is claimed."""
+    def settle(self, deadline=60.0, without_server=False):
+        """Waits until every agent's flows are in its switch, and every egress IP is claimed; and until no agent goes
+        by its file because the API server has not answered since it was started, unless that is part of the test:
+        'without_server'."""
         def settled():
             for node in self.running():
                 state = self.ctl(node.name, "show")
                 if not state["switch"]["settled"] or state["egress_ips"]["unclaimed"]:
+                    return False
+                if not without_server and any(each["text"].startswith(FILE_IN_FORCE) for each in state["problems"]):
                     return False
             return True
 

@@ -25,7 +25,14 @@ def kube_programs():
 def make_egress(kube_programs, make_egress):
     """Makes a lab with an API server, unless kube=False, and whatever else ../conftest.py's
     make_egress() takes."""
-    return lambda **options: make_egress(**{"kube": True, **options})
+    def make(**options):
+        egress = make_egress(**{"kube": True, **options})
+        # A busy server may take longer than the 5 s that an agent waits at its start.  Egress.settle() waits until
+        # it has answered.
+        egress.expect_warning(r"egress_kube_source\|WARN\|the API server does not answer")
+        return egress
+
+    return make
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ def check(lab, fresh, what):
     """After 'what' was done, 'lab' becomes what it has to be."""
     fresh.decide()
     try:
-        process.wait_until(lambda: not fresh.differences(lab), "the same", 20)
+        process.wait_until(lambda: not fresh.differences(lab), "the same", 60)
     except process.LabError:
         assert (what, fresh.differences(lab)) == (what, {})
 
@@ -44,7 +44,7 @@ def check_restart(egress, fresh):
     lab.manager().kill()
     another = lab.manager("another")
     another.start("--retry-period=1")
-    egress.wait(another.leads, "another leader", 30)
+    egress.wait(another.leads, "another leader", 90)
     egress.wait(lambda: "writes: 0 waiting, 0 in flight; 0 succeeded" in another.show(),
                 "an idle leader")
     assert kubectl.versions(lab.control) == versions

@@ -187,18 +187,18 @@ def test_conditions_explain(managed):
     apply(managed, GOOD)
     policies = {name for name, (_, kind, _) in GOOD.items() if kind == "EgressPolicy"}
     process.wait_until(lambda: {route["spec"]["policyRef"]["name"] for route in managed.client.get(
-        f"/apis/{OWN}/egressroutes")["items"]} >= policies, "routes", 20)
+        f"/apis/{OWN}/egressroutes")["items"]} >= policies, "routes", 60)
     # Of two that want the same, the older has it, and ages are in seconds.
     born = time.time()
     process.wait_until(lambda: time.time() > born + 1, "another second")
     apply(managed, {name: each for name, (each, _) in WRONG.items()})
 
     with contextlib.suppress(process.LabError):
-        process.wait_until(lambda: problems(managed) == wanted, "conditions", 20, 0.2)
+        process.wait_until(lambda: problems(managed) == wanted, "conditions", 60, 0.2)
     assert problems(managed) == wanted
 
     process.wait_until(lambda: all(kubectl.events(managed, name) for name in wanted), "events",
-                       20, 0.2)
+                       60, 0.2)
     told = {name: kubectl.events(managed, name)[-1] for name in wanted}
     reasons = {"nowhere": "NoGateway", "exhausted": "PoolExhausted", "claimed": "Conflict",
                "half-shared": "Conflict", "elsewhere": "Conflict"}
@@ -216,10 +216,10 @@ def test_bad_update_leaves_the_version_before(managed):
 
     say(egressIPs=["10.9.2.1"])
     process.wait_until(lambda: "unsteady." in managed.kubectl("get", "egr", "-o", "name"),
-                       "a route", 20)
+                       "a route", 60)
     before = route()
     say(egressIPs=["10.9.2.2", "10.9.2.3"])
-    process.wait_until(lambda: problems(managed).get("unsteady"), "a condition", 20)
+    process.wait_until(lambda: problems(managed).get("unsteady"), "a condition", 60)
 
     assert problems(managed)["unsteady"] == (
         "spec.egressIPs[1]: 10.9.2.3 is a second IPv4 address after 10.9.2.2, expected at most one "
@@ -227,8 +227,8 @@ def test_bad_update_leaves_the_version_before(managed):
     assert route() == before
 
     say(egressIPs=["10.9.2.2"])
-    process.wait_until(lambda: "unsteady" not in problems(managed), "a condition that is gone", 20)
-    process.wait_until(lambda: route()["egressIPs"] == ["10.9.2.2"], "another route", 20)
+    process.wait_until(lambda: "unsteady" not in problems(managed), "a condition that is gone", 60)
+    process.wait_until(lambda: route()["egressIPs"] == ["10.9.2.2"], "another route", 60)
 
 
 @pytest.mark.parametrize("directory", ["deploy", "deploy/crds", "deploy/crds-antrea"])

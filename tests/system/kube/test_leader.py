@@ -7,14 +7,14 @@ import pytest
 
 import kubectl
 import objects
-from lab import kube
+from lab import kube, kube_proxy
 
 # A leader whose Lease would last very long, and one whose Lease is soon over.
-LONG = ("--lease-duration=600", "--renew-deadline=5", "--retry-period=1")
-SHORT_S = 6
-SHORT = (f"--lease-duration={SHORT_S}", "--renew-deadline=5", "--retry-period=1")
+LONG = ("--lease-duration=600", "--renew-deadline=60", "--retry-period=1")
+SHORT_S = 15
+SHORT = (f"--lease-duration={SHORT_S}", "--renew-deadline=12", "--retry-period=1")
 # How long others may take to find out that they may lead: a period, and what a busy machine needs.
-SLACK_S = 6
+SLACK_S = 30
 
 OWN = "/apis/ovs-egress.io/v1alpha1"
 WRITES = ("create", "update", "patch", "delete")
@@ -112,8 +112,7 @@ def test_who_leads_next(replicas):
 
 
 def account(control, name):
-    """Makes an account with a manager's rights, to be told from others; returns the manager's
-    option."""
+    """Makes an account with a manager's rights, to be told from others."""
     subject = f"--serviceaccount={kube.SYSTEM_NAMESPACE}:{name}"
     space = ("-n", kube.SYSTEM_NAMESPACE)
     control.kubectl(*space, "create", "serviceaccount", name)
@@ -121,7 +120,6 @@ def account(control, name):
                     subject)
     control.kubectl(*space, "create", "rolebinding", name, "--role=ovs-egress-manager", subject)
     control.renew_token(name, name)
-    return f"--kubeconfig={control.kubeconfig(name)}"
 
 
 def create_policies(control, count):
@@ -134,34 +132,41 @@ def create_policies(control, count):
 
 
 def test_no_write_without_the_lease(make_egress):
-    """A leader is paused in the middle of its work.  When it goes on, it is no leader any more,
-    and writes nothing of what is left."""
+    """A leader is paused in the middle of its work, which is slow.  When it goes on, it is no leader
+    any more, and writes nothing of what is left."""
     egress = make_egress(nodes=1)
     control, count = egress.lab.control, 400
     a, b = egress.lab.manager("a"), egress.lab.manager("b")
     egress.expect_warning(r"egress_kube_lease\|WARN\|.*no longer leading: it could not be renewed")
     create_policies(control, count)
+    for each in (a, b):
+        account(control, f"manager-{each.name}")
 
     def routes():
         return len(control.client.get(f"{OWN}/egressroutes")["items"])
 
-    a.start(*SHORT, account(control, "manager-a"))
-    egress.wait(lambda: control.client.get(f"{OWN}/egressroutes", limit=1)["items"],
-                "the first route")
-    a.pause_between_turns()
-    assert routes() < count, "there was nothing left to do for the one that was paused"
-    start(egress, b, a, *SHORT, account(control, "manager-b"))
-    egress.wait(b.leads, "another leader", SHORT_S + SLACK_S)
-    egress.wait(lambda: routes() == count and idle(b), "all routes", 60)
-    before, mark = kubectl.versions(control), control.mark()
+    with kube_proxy.Proxy(control) as proxy:
+        # Of 16 writes at a time: all of them take half a minute.
+        proxy.misbehave(kube_proxy.Delay(1.2), "^PATCH .*/egressroutes/")
+        a.start(*SHORT, f"--kubeconfig={proxy.kubeconfig('manager-a')}")
+        egress.wait(lambda: control.client.get(f"{OWN}/egressroutes", limit=1)["items"],
+                    "the first route")
+        a.pause_between_turns()
+        assert routes() < count, "there was nothing left to do for the one that was paused"
+        start(egress, b, a, *SHORT, f"--kubeconfig={control.kubeconfig('manager-b')}")
+        egress.wait(b.leads, "another leader", SHORT_S + SLACK_S)
+        egress.wait(lambda: routes() == count and idle(b), "all routes", 120)
+        before, mark = kubectl.versions(control), control.mark()
 
-    a.resume()
-    egress.wait(lambda: a.show().startswith("leader: b\n"), "a follower")
-    egress.apply(objects.policy("late", objects.GREEN, namespace="lab"), "late")
-    egress.wait(lambda: routes() == count + 1 and idle(b), "one more")
+        a.resume()
+        egress.wait(lambda: a.show().startswith("leader: b\n"), "a follower")
+        egress.apply(objects.policy("late", objects.GREEN, namespace="lab"), "late")
+        egress.wait(lambda: routes() == count + 1 and idle(b), "one more")
+        # It is in the audit log after it is done.
+        egress.wait(lambda: ("patch", f"{OWN}/egressroutes/late.egresspolicy.ovs-egress.io") in writes(
+            control, mark, kube.account_user("manager-b")), "the other leader's write")
 
-    assert writes(control, mark, kube.account_user("manager-a")) == []
-    assert ("patch", f"{OWN}/egressroutes/late.egresspolicy.ovs-egress.io") in writes(
-        control, mark, kube.account_user("manager-b"))
-    after = kubectl.versions(control)
-    assert {key: after.get(key) for key in before} == before
+        assert writes(control, mark, kube.account_user("manager-a")) == []
+        after = kubectl.versions(control)
+        assert {key: after.get(key) for key in before} == before
+        a.stop()

@@ -49,10 +49,14 @@ def measured(make_egress):
     egress.start()
     egress.control.kubectl("apply", "-f", "-",
                            stdin=POOL + EGRESS % ("lab", "lab") + EGRESS % ("shop", "shop"))
-    egress.wait(lambda: len(egress.ctl(1, "routes")["routes"]) == 2, "routes", 30)
-    egress.settle()
+    wait_routes(egress, 2)
     egress.expect_warning(r"fatal_signal\|WARN\|terminating with signal 15")
     return egress
+
+
+def wait_routes(egress, count):
+    egress.wait(lambda: len(egress.ctl(1, "routes")["routes"]) == count, f"{count} routes", 60)
+    egress.settle()
 
 
 def of_agent(egress):
@@ -64,8 +68,9 @@ def of_manager(egress, port=9475):
 
 
 def test_manager(measured):
-    process.wait_until(lambda: not of_manager(measured).get("ovs_egress_pending_writes",
-                                                            state="in_flight"), "writes", 10, 0.1)
+    # One that is to be tried again waits.
+    process.wait_until(lambda: of_manager(measured).all("ovs_egress_pending_writes", "state")
+                       == {"waiting": 0, "in_flight": 0}, "writes", 60, 0.1)
     now = of_manager(measured)
 
     assert now.types == scrape.documented("M")
@@ -88,6 +93,7 @@ def test_manager(measured):
     measured.wait(lambda: of_manager(measured).get("ovs_egress_pool_addresses_used", **pool) == 1,
                   "an address that is free again")
     assert of_manager(measured).get("ovs_egress_policies") == 1
+    wait_routes(measured, 1)
 
 
 def test_one_replica_leads(measured):
@@ -101,7 +107,7 @@ def test_one_replica_leads(measured):
     assert now.all("ovs_egress_pool_addresses_used", "pool") == {}
 
     measured.manager.stop()
-    measured.wait(lambda: of_manager(measured, 9476).get("ovs_egress_leader") == 1, "a new leader", 20)
+    measured.wait(lambda: of_manager(measured, 9476).get("ovs_egress_leader") == 1, "a new leader", 60)
     second.stop()
 
 
@@ -123,7 +129,7 @@ def test_agent_and_its_server(measured):
 
     measured.control.api_server.stop()
     measured.wait(lambda: of_agent(measured).get("ovs_egress_api_reachable") == 0,
-                  "a server out of reach", 30)
+                  "a server out of reach", 60)
     gone = of_agent(measured)
     assert gone.get("ovs_egress_problems") == 1
     assert gone.get("ovs_egress_routes", state="Active") == 2
@@ -134,7 +140,7 @@ def test_agent_and_its_server(measured):
     assert gone.get("ovs_egress_api_requests_total", code="none") > 0
 
     measured.control.start()
-    measured.wait(lambda: of_agent(measured).get("ovs_egress_problems") == 0, "a server that is back", 60)
+    measured.wait(lambda: of_agent(measured).get("ovs_egress_problems") == 0, "a server that is back", 120)
     back = of_agent(measured)
     assert back.get("ovs_egress_api_reachable") == 1
     assert back.get(contact) > before.get(contact)

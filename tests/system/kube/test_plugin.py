@@ -39,7 +39,7 @@ def plugin(shared_lab, tmp_path_factory):
     lab.apply_text("plugin", "".join(f"---\n{each}\n" for each in (json.dumps(POOL), *POLICIES)))
     lab.manager().start()
     plugin = Plugin(lab, str(path))
-    process.wait_until(plugin.is_settled, "all statuses", 30, 0.2)
+    process.wait_until(plugin.is_settled, "all statuses", 60, 0.2)
     yield plugin
     lab.manager().stop()
 

@@ -30,13 +30,13 @@ class Readiness:
         egress.lab.manager().start("--metrics=9475")
         egress.start()
         self.apply(objects.policy("red", objects.RED, namespace="red"))
-        egress.wait(lambda: self.owner("red"), "a gateway", 30)
+        egress.wait(lambda: self.owner("red"), "a gateway", 60)
         self.gateway = egress.lab.node(self.owner("red"))
         self.other = next(node for node in egress.lab.nodes if node.name != self.gateway.name)
         self.apply(objects.policy("green", objects.GREEN, namespace="green",
                                   gateway=self.gateway.name))
-        egress.wait(lambda: self.owner("green"), "a gateway", 30)
-        egress.wait(lambda: len(self.leases()) == 2, "two Leases", 30)
+        egress.wait(lambda: self.owner("green"), "a gateway", 60)
+        egress.wait(lambda: len(self.leases()) == 2, "two Leases", 60)
         for node in egress.lab.nodes:
             self.wait_sources(node)
 
@@ -60,7 +60,7 @@ class Readiness:
     def wait_sources(self, node):
         """Both pods of 'node' leave as their policies say."""
         self.egress.wait(lambda: [objects.sources(pod) for pod in self.pods[node.name]]
-                         == [objects.RED, objects.GREEN], f"the pods of {node.name}", 30)
+                         == [objects.RED, objects.GREEN], f"the pods of {node.name}", 60)
 
     def wait_renewals(self, seconds):
         """Waits until all agents that run renewed their Leases 'seconds' after now."""
@@ -122,8 +122,8 @@ def test_silent_agent_loses_what_others_can_take(readiness):
     readiness.wait_sources(other)
 
     gateway.agent.start()
-    egress.wait(lambda: readiness.counts()["ready"] == 2, "an agent that is back", 30)
-    egress.wait(lambda: readiness.candidates("red") == [other.name, gateway.name], "both nodes", 30)
+    egress.wait(lambda: readiness.counts()["ready"] == 2, "an agent that is back", 60)
+    egress.wait(lambda: readiness.candidates("red") == [other.name, gateway.name], "both nodes", 60)
     readiness.wait_sources(gateway)
 
     other.agent.kill()
@@ -161,10 +161,10 @@ def test_node_without_a_switch_is_no_gateway(readiness):
             == "False: there is no connection to the switch")
     egress.wait(lambda: readiness.owner("red") == other.name, "another gateway", 60)
     assert readiness.counts() == {"ready": 1, "not_ready": 1, "silent": 0}
-    egress.wait(lambda: objects.sources(readiness.pods[other.name][0]) == objects.RED, "the new way", 30)
+    egress.wait(lambda: objects.sources(readiness.pods[other.name][0]) == objects.RED, "the new way", 60)
 
     gateway.switch.vsctl("clear", "bridge", cni.BRIDGE, "protocols")
-    egress.wait(lambda: readiness.counts()["ready"] == 2, "a node that is ready again", 30)
+    egress.wait(lambda: readiness.counts()["ready"] == 2, "a node that is ready again", 60)
     readiness.wait_sources(other)
     assert readiness.owner("red") == other.name
 

@@ -64,14 +64,14 @@ def test_a_route_that_the_server_refuses(make_egress):
         refusal = proxy.misbehave(kube_proxy.Answer(422), "^PATCH /manager.*/egressroutes/")
         manager.start(f"--kubeconfig={proxy.kubeconfig('manager')}")
         apply_policy(control)
-        egress.wait(lambda: conditions(control).get("Valid") == "False", "a status that says so", 20)
+        egress.wait(lambda: conditions(control).get("Valid") == "False", "a status that says so", 60)
         assert refusal.hits
         problem = "its EgressRoute cannot be written: "
         assert problem in control.kubectl("describe", "egresspolicy", "web")
         assert f"problem: EgressPolicy.ovs-egress.io/web: {problem}" in manager.show()
 
         proxy.behave()
-        egress.wait(lambda: conditions(control) == FINE, "a status that is fine", 30)
+        egress.wait(lambda: conditions(control) == FINE, "a status that is fine", 90)
         assert problem not in manager.show()
         assert get(control, "egressroute", ROUTE)["spec"]["egressIPs"] == SPEC["egressIPs"]
         manager.stop()                  # It gives the Lease back.
