@@ -23,6 +23,12 @@ import struct
 import sys
 import time
 
+# A stream may have little patience with answers that are missing at its end.
+CONNECT_TIMEOUT_S = 15
+# As root; the usual buffer holds what a stream gets in a second or two.
+_SO_RCVBUFFORCE = 33
+_BUFFER_SIZE = 4 << 20
+
 
 def _say(**fields):
     print(json.dumps(fields), flush=True)
@@ -103,7 +109,7 @@ def knock(args):
 class Tcp:
     def __init__(self, args):
         self.socket = _socket(args, socket.SOCK_STREAM)
-        self.socket.settimeout(args.timeout)
+        self.socket.settimeout(max(args.timeout, CONNECT_TIMEOUT_S))
         self.socket.connect((args.host, args.port))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
@@ -125,6 +131,7 @@ class Tcp:
 class Udp:
     def __init__(self, args):
         self.socket = _socket(args, socket.SOCK_DGRAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_SIZE)
         self.socket.connect((args.host, args.port))
         self.socket.setblocking(False)
 
@@ -141,6 +148,7 @@ class Ping:
         family = _family(args.host)
         self.v6 = family == socket.AF_INET6
         self.socket = socket.socket(family, socket.SOCK_RAW, 58 if self.v6 else 1)
+        self.socket.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_SIZE)
         self.socket.connect((args.host, 0))
         self.socket.setblocking(False)
         self.id = os.getpid() & 0xFFFF
@@ -195,12 +203,13 @@ class Stream:
 
     def run(self, patience):
         """Sends until 'count' or SIGTERM, then waits up to 'patience' seconds for what is
-        missing."""
+        missing.  An answer that has arrived by then is none that is missing, whoever was late to
+        read it."""
         selector = selectors.DefaultSelector()
         selector.register(self.connection.socket, selectors.EVENT_READ)
         next_send = time.monotonic()
         end = None
-        while end is None or (self.sent_at and time.monotonic() < end):
+        while end is None or self.sent_at:
             now = time.monotonic()
             if end is None and (self.stopping or (self.count and self.sent >= self.count)):
                 end = now + patience
@@ -212,6 +221,8 @@ class Stream:
                 # Short enough to see SIGTERM, which does not end a select.
                 if selector.select(min(max(wait, 0), 0.05)):
                     self._receive()
+                elif end is not None and now >= end:
+                    break
             except BlockingIOError:
                 pass
             except ConnectionRefusedError:

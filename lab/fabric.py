@@ -103,7 +103,7 @@ class Place:
     def popen(self, argv, **options):
         return netns.popen(self.netns, argv, **options)
 
-    def client(self, what, host, *options, timeout=30):
+    def client(self, what, host, *options, timeout=60):
         """Runs client.py here and returns its last line as a dict."""
         argv = [*CLIENT, what, host, *options]
         output = self.run(argv, check=False, timeout=timeout)
@@ -113,7 +113,7 @@ class Place:
 
     def tcp(self, host, port=8080, **options):
         """One line over a new TCP connection: {ok, src and port as the other side saw them} or {ok,
-        error}.  'options' are client.py's: timeout=2, source_port=..."""
+        error}.  'options' are client.py's: timeout=15, source_port=..."""
         return self.client("tcp", host, *client_options(port=port, **options))
 
     def udp(self, host, port=8080, **options):
@@ -128,7 +128,10 @@ class Place:
         return Stream(self.popen(argv, stdout=subprocess.PIPE, text=True))
 
 
-def client_options(**options):
+def client_options(timeout=15, **options):
+    """Options of client.py.  A program waits longer for an answer than people do: it may be late on
+    a busy machine.  Who expects none says for how long."""
+    options["timeout"] = timeout
     return [f"--{key.replace('_', '-')}={value}" for key, value in options.items()]
 
 
@@ -177,7 +180,7 @@ class Stream:
 
         process.wait_until(enough, f"{count} more answers", deadline)
 
-    def stop(self, deadline=10.0):
+    def stop(self, deadline=60.0):
         """Ends the stream and returns its summary: sent, received, missing, broken."""
         if self.child.poll() is None:
             self.child.terminate()

@@ -20,6 +20,9 @@ import time
 PORT = 8080
 _ETH_P_ALL = 3
 _IP_PKTINFO = 8
+_SO_RCVBUFFORCE = 33
+# What arrives in some seconds, over which the witness may get no processor.
+_BUFFER_SIZE = 8 << 20
 _PROTOCOLS = {1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}
 _FLAGS = "FSRPAUEC"
 
@@ -66,11 +69,12 @@ class Witness:
         self.selector = selectors.DefaultSelector()
         self.log = open(f"{directory}/seen.jsonl", "a", encoding="utf-8")
         sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ETH_P_ALL))
-        sniffer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        sniffer.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_SIZE)
         sniffer.bind((device, _ETH_P_ALL))
         self._register(sniffer, self._sniff)
         for family in (socket.AF_INET, socket.AF_INET6):
             udp = self._bound(family, socket.SOCK_DGRAM)
+            udp.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _BUFFER_SIZE)
             if family == socket.AF_INET:
                 udp.setsockopt(socket.IPPROTO_IP, _IP_PKTINFO, 1)
             else:

@@ -109,7 +109,7 @@ def test_source_ports_of_a_node_ip(make_egress):
     egress.start()
 
     def translated():
-        answer = pod.udp(EXTERNAL[0])
+        answer = pod.udp(EXTERNAL[0], timeout=1)
         return answer["ok"] and answer["src"] == node.ipv4 and answer["port"] >= 0xf000
 
     egress.wait(translated, "our translation to the node's address")
