@@ -36,7 +36,7 @@ def test_agents_killed_under_traffic(pods):
     monitors = [FlowMonitor(node.switch) for node in nodes]
     flows = [node.flows() for node in nodes]
     transactions = [database_transactions(node.switch) for node in nodes]
-    traffic = Traffic(pods)
+    traffic = Traffic(egress, pods)
 
     for node in nodes:
         node.agent.kill()

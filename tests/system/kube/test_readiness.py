@@ -134,7 +134,7 @@ def test_silent_agent_loses_what_others_can_take(readiness):
 def test_restart_moves_nothing(readiness):
     """Under traffic, which loses nothing."""
     gateway, egress = readiness.gateway, readiness.egress
-    traffic = Traffic([readiness.pods[readiness.other.name][0]])
+    traffic = Traffic(egress, [readiness.pods[readiness.other.name][0]])
     mark = readiness.control.mark()
 
     gateway.agent.kill()

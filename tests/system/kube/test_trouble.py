@@ -105,7 +105,7 @@ def nothing_changes(egress, interval=20):
     flow_mods = [egress.flow_mods(node.name) for node in nodes]
     monitors = [FlowMonitor(node.switch) for node in nodes]
     mark = egress.external.mark()
-    traffic = Traffic(egress.pods, interval)
+    traffic = Traffic(egress, egress.pods, interval)
 
     yield traffic
 
