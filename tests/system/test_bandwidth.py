@@ -11,28 +11,28 @@ from lab import fabric
 MEGABIT = 1000 * 1000
 PORT = 9000
 
-# Takes in one connection; says how many bytes came in how many seconds after the first.
+# Takes in one connection; says how many bytes came, and when the last one did.
 RECEIVE = f"""
 import socket, time
 server = socket.create_server(("::", {PORT}), family=socket.AF_INET6, dualstack_ipv6=True)
 print("ready", flush=True)
 connection = server.accept()[0]
-n = len(connection.recv(65536))
-start = time.monotonic()
+n = 0
 while data := connection.recv(65536):
     n += len(data)
-print(n, time.monotonic() - start)
+print(n, time.monotonic())
 """
 
-# Sends for a second, with so small a buffer that hardly anything is left to be sent after it.
+# Sends for a second, with so small a buffer that hardly anything is left to be sent after it; says when it began.
 SEND = f"""
 import socket, sys, time
 family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
 connection = socket.socket(family)
 connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
 connection.connect((sys.argv[1], {PORT}))
-end = time.monotonic() + 1
-while time.monotonic() < end:
+start = time.monotonic()
+print(start)
+while time.monotonic() < start + 1:
     connection.send(bytes(16384))
 """
 
@@ -43,9 +43,19 @@ def send_for_a_second(egress, pod, host):
                                      text=True)
     with receiver:
         assert receiver.stdout.readline() == "ready\n"
-        pod.run([*fabric.PYTHON, "-c", SEND, host])
-        n, seconds = receiver.stdout.readline().split()
-    return int(n) * 8, float(seconds)
+        start = pod.run([*fabric.PYTHON, "-c", SEND, host])
+        n, end = receiver.stdout.readline().split()
+    return int(n) * 8, float(end) - float(start)
+
+
+def sends_faster(egress, pod, host, rate):
+    """Does 'pod' get more than 'rate' bits per second through in one of a few tries?  A machine that is busy slows
+    some of them down, a meter all of them."""
+    for _ in range(5):
+        bits, seconds = send_for_a_second(egress, pod, host)
+        if bits / seconds > rate:
+            return True
+    return False
 
 
 def meters(node):
@@ -76,18 +86,17 @@ def test_limits_what_its_pods_send(egress, gateway, host):
         [8000] if each is node else [] for each in egress.lab.nodes]
 
     bits, seconds = send_for_a_second(egress, red, host)
-    others_bits, others_seconds = send_for_a_second(egress, green, host)
 
     # TCP makes less of it than the meter lets pass, which is what counts.
-    assert MEGABIT < bits < 1.1 * (8 * MEGABIT * seconds + 0.8 * MEGABIT)
-    assert others_bits / others_seconds > 3 * bits / seconds
+    assert bits < 1.1 * (8 * MEGABIT * seconds + 0.8 * MEGABIT)
+    assert sends_faster(egress, red, host, MEGABIT)
+    assert sends_faster(egress, green, host, 3 * 8 * MEGABIT)
 
     # Without a limit, there is none.
     egress.apply(objects.policy("red", objects.RED, namespace="red", gateway=node.name), "red")
     egress.wait(lambda: not meters(node), "no meter")
     egress.settle()
-    free_bits, free_seconds = send_for_a_second(egress, red, host)
-    assert free_bits / free_seconds > 3 * bits / seconds
+    assert sends_faster(egress, red, host, 3 * 8 * MEGABIT)
 
 
 def test_leaves_other_meters_alone(egress):
@@ -104,7 +113,7 @@ def test_leaves_other_meters_alone(egress):
     egress.start()
     assert sorted(meters(node).values()) == [1234, 8000, 20000]
     number = next(number for number, rate in meters(node).items() if rate == 20000)
-    assert objects.sources(green) == objects.GREEN
+    objects.check_sources(green, objects.GREEN)
     packets = meter_packets(node, number)
     assert packets > 0
 
@@ -116,7 +125,7 @@ def test_leaves_other_meters_alone(egress):
     egress.lab.delete("red")
     egress.lab.delete("blue")
     egress.wait(lambda: meters(node) == {7: 1234, number: 20000}, "others' meters only")
-    assert objects.sources(green) == objects.GREEN
+    objects.check_sources(green, objects.GREEN)
     assert meter_packets(node, number) > packets
 
     egress.lab.delete("green")
