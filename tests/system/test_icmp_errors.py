@@ -51,7 +51,7 @@ def test_port_unreachable(web, family):
 
     assert web.udp(host, port=CLOSED_PORT) == {
         "ok": False, "error": "Connection refused", "errno": 111}
-    assert [each["src"] for each in web.egress.external.seen(dport=CLOSED_PORT)] == [RED[family]]
+    assert [each["src"] for each in web.egress.external.wait_seen(dport=CLOSED_PORT)] == [RED[family]]
     assert run(web, "probe", host, CLOSED_PORT) == {
         "error": "ECONNREFUSED", "type": 3 if family == V4 else 1, "code": 3 if family == V4 else 4,
         "mtu": 0, "from": host}
@@ -95,9 +95,10 @@ def test_connection_over_a_narrow_way(web, family):
     narrow_the_way(web.egress, 1300)
 
     assert run(web, "bulk", host, 8080, 20000) == {"length": 19999}
+    # The longest say that the pod has learned how wide the way is.
+    web.egress.external.wait_seen(proto="tcp", length=1300)
     seen = web.egress.external.seen(proto="tcp")
     assert {each["src"] for each in seen} == {RED[family]}
-    # The longest say that the pod has learned how wide the way is.
     assert max(each["length"] for each in seen) == 1300
 
 
@@ -110,6 +111,8 @@ def test_error_from_the_pod(web, family):
         assert json.loads(late.stdout.readline()) == {"ready": True}
         assert not web.udp(host, port=7777, timeout=0.01)["ok"]
         assert json.loads(late.stdout.readline()) == {"peer": source}
+        # The witness is not the one who got it.
+        web.egress.external.wait_seen(dport=7777)
         mark = web.egress.external.mark()
         late.stdin.write("\n")
         late.stdin.flush()
