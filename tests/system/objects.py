@@ -52,11 +52,24 @@ def policy(name, ips=(), *, namespace=None, created=None, gateway=None, **spec):
                        "metadata": metadata, "spec": spec}, indent=1)
 
 
-def sources(pod, hosts=EXTERNAL):
-    """As whom each of 'hosts' sees 'pod' over UDP; None where no answer comes."""
-    children = [pod.popen([*fabric.CLIENT, "udp", host, "--timeout=1"], stdout=subprocess.PIPE,
-                          text=True) for host in hosts]
+def _sources(pod, timeouts):
+    """As whom each host in 'timeouts' sees 'pod' over UDP; None where no answer comes in time."""
+    children = [pod.popen([*fabric.CLIENT, "udp", host, f"--timeout={timeout}"],
+                          stdout=subprocess.PIPE, text=True) for host, timeout in timeouts.items()]
     return tuple(json.loads(child.communicate()[0]).get("src") for child in children)
+
+
+def sources(pod, hosts=EXTERNAL):
+    """As whom each of 'hosts' sees 'pod' over UDP; None where no answer comes soon.  It is for who
+    asks again and again; who asks once takes check_sources()."""
+    return _sources(pod, dict.fromkeys(hosts, 1))
+
+
+def check_sources(pod, expected, hosts=EXTERNAL):
+    """Each of 'hosts' sees 'pod' over UDP as 'expected' says, where None is no answer.  One that is
+    expected has time, for the machine may be busy."""
+    found = _sources(pod, {host: 15 if source else 1 for host, source in zip(hosts, expected, strict=True)})
+    assert found == tuple(expected), f"{pod.full_name} to {hosts}: {found}, not {expected}"
 
 
 def send_all_kinds(pod, hosts=EXTERNAL):
@@ -64,9 +77,9 @@ def send_all_kinds(pod, hosts=EXTERNAL):
     which have to answer.  Returns the set of sources that TCP and UDP saw there."""
     seen = set()
     for host in hosts:
-        assert pod.ping(host, timeout=5)["received"] == 1, f"{pod.full_name} to {host}"
+        assert pod.ping(host)["received"] == 1, f"{pod.full_name} to {host}"
         for kind in ("tcp", "udp"):
-            answer = pod.client(kind, host, "--timeout=5")
+            answer = pod.client(kind, host, "--timeout=15")
             assert answer["ok"], f"{pod.full_name} to {host} over {kind}: {answer}"
             seen.add(answer["src"])
     return seen

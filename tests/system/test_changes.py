@@ -86,7 +86,7 @@ def node_ips(pod):
 def test_pod_label(busy, home):
     pod = busy.lab.add_pod("any/changing", home)
     busy.start()
-    assert objects.sources(pod) == node_ips(pod)
+    objects.check_sources(pod, node_ips(pod))
     own = start_own(pod)
 
     with others_undisturbed(busy):
@@ -116,7 +116,7 @@ def test_namespace_label(busy):
                                 (None, node_ips(pod))):
             busy.lab.label_namespace("team", {"colour": label})
             wait_sources(busy, pod, expected)
-            assert objects.sources(other) == node_ips(other)
+            objects.check_sources(other, node_ips(other))
 
 
 def test_new_and_deleted_pods(busy):
@@ -154,7 +154,7 @@ def take_address_of(lab, pod, full_name, labels=None):
 def test_address_passes_to_another_pod(busy):
     pod = busy.lab.add_pod("any/first", 1, {"colour": "red"})
     busy.start()
-    assert objects.sources(pod) == objects.RED
+    objects.check_sources(pod, objects.RED)
 
     with others_undisturbed(busy, ["tcp"]):
         for name, colour, expected in (("second", "none", node_ips(pod)),
@@ -171,7 +171,7 @@ def test_address_passes_to_another_pod(busy):
 def test_finished_pod(busy, phase):
     pod = busy.lab.add_pod("any/job", 1, {"colour": "red"})
     busy.start()
-    assert objects.sources(pod) == objects.RED
+    objects.check_sources(pod, objects.RED)
 
     with others_undisturbed(busy, ["tcp"]):
         busy.lab.manifests.set_phase(pod.manifest_name, phase)
@@ -210,7 +210,7 @@ def test_deleted_policy(busy):
     pods = [busy.lab.add_pod(f"any/on-{home}", home, {"colour": "red"}) for home in (1, 2)]
     busy.start()
     for pod in pods:
-        assert objects.sources(pod) == objects.RED
+        objects.check_sources(pod, objects.RED)
 
     with others_undisturbed(busy):
         busy.lab.delete("red")

@@ -34,8 +34,8 @@ def test_denied_egress_stays_denied(red):
     mark = red.external.mark()
     for host in objects.EXTERNAL:
         assert red.pod.ping(host, timeout=0.3)["received"] == 0
-    assert objects.sources(red.pod) == (None, None)
-    assert objects.sources(red.pod, objects.ONPREM) == (None, None)
+    objects.check_sources(red.pod, (None, None))
+    objects.check_sources(red.pod, (None, None), objects.ONPREM)
     assert not red.external.seen(mark)
     assert not red.onprem.seen()
 
@@ -48,8 +48,8 @@ def test_egress_is_denied_before_the_policy_comes(red):
         red.lab.deny(red.pod.full_name, "egress", cidr)
     red.start()
 
-    assert objects.sources(red.pod) == (None, None)
-    assert objects.sources(red.pod, objects.ONPREM) == objects.RED
+    objects.check_sources(red.pod, (None, None))
+    objects.check_sources(red.pod, objects.RED, objects.ONPREM)
     assert not red.external.seen()
 
 
@@ -58,12 +58,12 @@ def test_denied_ingress_stays_denied(red):
     served = red.lab.serve(red.pod)
     red.lab.expose(red.pod.full_name, 8080, NODE_PORT)
     red.start()
-    assert objects.sources(client, objects.pair(red.pod)) == objects.pair(client)
+    objects.check_sources(client, objects.pair(client), objects.pair(red.pod))
     for cidr in ("172.29.161.0/24", "fd00:172:29:161::/64", "10.203.2.0/24", "fd00:10:203:2::/64"):
         red.lab.deny(red.pod.full_name, "ingress", cidr)
     mark = served.mark()
 
-    assert objects.sources(client, objects.pair(red.pod)) == (None, None)
+    objects.check_sources(client, (None, None), objects.pair(red.pod))
     for ip in objects.pair(red.lab.node(1)):
         assert not red.external.tcp(ip, port=NODE_PORT, timeout=0.3)["ok"]
     assert not served.seen(mark)
@@ -98,7 +98,7 @@ def test_answers_to_the_pods_own_address(red):
         for ask in (red.external.tcp, red.external.udp):
             assert ask(ip)["src"] == mine
     objects.check_seen(red.external, objects.all_kinds_from(*objects.pair(red.pod)))
-    assert objects.sources(red.pod) == objects.RED
+    objects.check_sources(red.pod, objects.RED)
 
 
 def test_connection_from_outside_outlives_policies(red):

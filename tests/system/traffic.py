@@ -44,12 +44,14 @@ class Traffic:
         """Ends it.  Returns {} if no packet was lost, no connection failed and none broke; else what was wrong."""
         wrong = {}
         dropped = self.dropped_by_sockets() - self.dropped_before
+        # All at the same time: each may wait a while for what is missing.
+        for child in (*(stream.child for stream in self.streams.values()), *self.connections.values()):
+            child.terminate()
         for name, stream in self.streams.items():
             summary = stream.stop()
             if summary["missing"] or summary["broken"] or summary["errors"]:
                 wrong[name] = summary
         for name, child in self.connections.items():
-            child.terminate()
             output, _ = child.communicate(timeout=60)
             summary = json.loads(output)
             lost = self.lost(summary.pop("resent"))

@@ -48,8 +48,8 @@ def wait_sources(egress, pod, sources):
 
 def test_routes_are_followed(routed):
     nodes = [objects.pair(routed.lab.node(index)) for index in (1, 2)]
-    assert objects.sources(routed.pod) == objects.RED
-    assert objects.sources(routed.other) == nodes[0]
+    objects.check_sources(routed.pod, objects.RED)
+    objects.check_sources(routed.other, nodes[0])
 
     write_route(routed, "red", objects.GREEN, routed.lab.node(1).name)
     wait_sources(routed, routed.pod, objects.GREEN)
@@ -80,7 +80,7 @@ def test_restart_without_the_server(routed):
     agent.start()
     routed.settle(without_server=True)
     assert routed.flow_mods(1) == 0
-    assert objects.sources(routed.pod) == objects.RED
+    objects.check_sources(routed.pod, objects.RED)
     # One says that the server cannot be reached, one that the file is in force instead.
     routed.wait(lambda: "out of reach since" in routed.problems(1)[0], "a server out of reach")
     unreachable, file_in_force = routed.problems(1)
@@ -94,7 +94,7 @@ def test_restart_without_the_server(routed):
         routed.wait(lambda index=index: not routed.problems(index), "a server that is back", 120)
     routed.settle()
     assert routed.flow_mods(1) == 0
-    assert objects.sources(routed.pod) == objects.RED
+    objects.check_sources(routed.pod, objects.RED)
 
 
 def test_changes_while_the_agent_is_away(routed):

@@ -92,7 +92,7 @@ def check_take_over(egress, end, successor, deadline):
     assert writes(egress.control, mark, kube.account_user(kube.MANAGER_ACCOUNT)) == []
     assert [egress.flow_mods(node) for node in (1, 2)] == flow_mods
     assert egress.gateway("egress-lab").index == egress.owner
-    assert objects.sources(egress.pod, [egress.external.ipv4]) == ("172.16.18.131",)
+    assert egress.pod.udp(egress.external.ipv4)["src"] == "172.16.18.131"
 
     egress.apply(objects.policy("late", objects.GREEN, namespace="lab", priority=1), "late")
     egress.wait_source(egress.pod, objects.GREEN[0])

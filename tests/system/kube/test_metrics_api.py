@@ -147,4 +147,4 @@ def test_agent_and_its_server(measured):
     assert all(value > before.all("ovs_egress_api_watches_total", "resource")[name]
                for name, value in back.all("ovs_egress_api_watches_total", "resource").items())
     assert measured.ctl(1, "show")["egress_ips"]["claimed"] == 2
-    assert objects.sources(measured.pod)[0].startswith("172.16.18.13")
+    assert measured.pod.udp(objects.EXTERNAL[0])["src"].startswith("172.16.18.13")

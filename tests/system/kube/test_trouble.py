@@ -10,7 +10,7 @@ import pytest
 from flow_monitor import FlowMonitor
 from lab import kube, kube_proxy, netns, process
 from lab.agent import Agent
-from objects import RED, pair, policy, sources
+from objects import RED, check_sources, pair, policy, sources
 from traffic import Traffic
 
 OUTAGE_S = 60
@@ -135,7 +135,7 @@ def wait_healthy(egress, deadline=BACKOFF_S):
 
 def check_change_arrives(egress, deadline=30):
     """A new policy gets its route, and that its flows."""
-    assert sources(egress.late) == pair(egress.lab.node(1))
+    check_sources(egress.late, pair(egress.lab.node(1)))
     egress.apply(policy("late", RED, namespace="late"), "late")
     egress.wait(lambda: sources(egress.late) == RED, "the new policy in force", deadline)
 
