@@ -263,7 +263,7 @@ decide_some(struct manager *m, const struct sset *ids)
     struct resolve_input input = resolve_input_of(m);
     struct shash routes = SHASH_INITIALIZER(&routes);
     bool ok = (sset_count(ids) <= shash_count(&m->routes) / FEW
-               && resolve_changes(&input, ids, !m->problems.n, &routes));
+               && resolve_changes(&input, ids, &m->problems, &routes));
     bool same_usage = true;        /* Of pools. */
     const char *id;
 

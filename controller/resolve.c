@@ -29,6 +29,7 @@ struct resolution {
     const struct egress_route **settled;    /* Routes that are no matter any more. */
     size_t n_settled;
     struct problem_list *problems;
+    struct problem_list *pool_problems;     /* May be the same. */
 };
 
 static int
@@ -42,11 +43,12 @@ compare_items(const void *a_, const void *b_)
 
 static void
 resolution_init(struct resolution *r, const struct resolve_input *input, size_t max,
-                struct problem_list *problems)
+                struct problem_list *problems, struct problem_list *pool_problems)
 {
     r->model = input->model;
     r->unfit = input->unfit;
     r->problems = problems;
+    r->pool_problems = pool_problems;
     r->n = 0;
     r->items = xmalloc(max * sizeof *r->items);
     r->settled = NULL;
@@ -246,7 +248,7 @@ take_settled(const struct resolution *r, struct allocator *allocator)
 static void
 assign_egress_ips(struct resolution *r)
 {
-    struct allocator *allocator = allocator_create(r->model, r->problems);
+    struct allocator *allocator = allocator_create(r->model, r->pool_problems);
 
     take_settled(r, allocator);
     settle_explicit(r, allocator);
@@ -421,7 +423,7 @@ resolve(const struct resolve_input *input, struct shash *routes, struct problem_
     const struct shash_node *node;
     struct resolution r;
 
-    resolution_init(&r, input, shash_count(&input->model->policies), problems);
+    resolution_init(&r, input, shash_count(&input->model->policies), problems, problems);
     SHASH_FOR_EACH (node, &input->model->policies) {
         resolution_add(&r, node->data, input->previous);
     }
@@ -505,39 +507,64 @@ add_settled(struct resolution *r, const struct resolve_input *input, const struc
     }
 }
 
-/* Decides only about the policies 'ids', which changed, came or went since 'input->previous' was decided without a problem
- * ('content') or with some, while nothing else that counts did.  Adds their routes to 'routes'; those that are not there
- * have none any more.  The result is what resolve() would say, which costs much more where policies are many.
+/* Adds to 'troubled' whom 'problems' are about.  Returns true if one of the policies among them lacks an egress IP that it
+ * might have if another one gave it up.  One that has its addresses may still lack a gateway, which is nobody's fault. */
+static bool
+list_troubled(const struct problem_list *problems, const struct shash *routes, struct sset *troubled)
+{
+    bool lacks_ip = false;
+
+    for (size_t i = 0; i < problems->n; i++) {
+        const char *object = problems->problems[i].object;
+        const struct egress_route *route = shash_find_data(routes, object);
+        bool is_only_one = sset_add(troubled, object) != NULL;
+
+        lacks_ip = lacks_ip || (route && (route->state != ROUTE_NO_GATEWAY || !is_only_one));
+    }
+    return lacks_ip;
+}
+
+/* Decides only about the policies 'ids', which changed, came or went since 'input->previous' was decided with the
+ * problems 'standing', while nothing else that counts did.  Adds their routes to 'routes'; those that are not there have
+ * none any more.  The result is what resolve() would say, with the same problems, which costs much more where policies
+ * are many.
  *
- * Returns false if others may be concerned, or somebody has a problem.  Then there is nothing in 'routes', and it takes
- * resolve() to tell.  If all previous wishes came true and all new ones do, with everybody else having what he had, then
- * the order in which they are served, which is what resolve() is about, does not matter. */
+ * Returns false if others may be concerned, or a policy of 'ids' has or had a problem.  Then there is nothing in 'routes',
+ * and it takes resolve() to tell.  If all new wishes come true with everybody else having what he had, and nobody else
+ * lacks what one of 'ids' gives up, then the order in which they are served, which is what resolve() is about, does not
+ * matter. */
 bool
-resolve_changes(const struct resolve_input *input, const struct sset *ids, bool content,
+resolve_changes(const struct resolve_input *input, const struct sset *ids, const struct problem_list *standing,
                 struct shash *routes)
 {
-    struct problem_list problems;
+    struct problem_list problems, pool_problems;        /* The latter are no news. */
+    struct sset troubled = SSET_INITIALIZER(&troubled);
     struct resolution r, moved;
     const char *id;
     bool ok = true;
 
+    bool lacks_ip = list_troubled(standing, input->previous, &troubled);
     problem_list_init(&problems);
-    resolution_init(&r, input, sset_count(ids), &problems);
-    resolution_init(&moved, input, sset_count(ids), &problems);
+    problem_list_init(&pool_problems);
+    resolution_init(&r, input, sset_count(ids), &problems, &pool_problems);
+    resolution_init(&moved, input, sset_count(ids), &problems, &pool_problems);
     SSET_FOR_EACH (id, ids) {
         const struct egress_policy *policy = shash_find_data(&input->model->policies, id);
         const struct egress_route *old = shash_find_data(input->previous, id);
 
         if (old && policy && asks_same(old->policy, policy)) {
             shash_add(routes, id, clone_route(old, policy));
-        } else if (!content) {
+        } else if (sset_contains(&troubled, id)) {
             ok = false;
         } else if (old && policy && !is_explicit(policy) && asks_same_addresses(old->policy, policy)) {
             add_with_addresses(&moved, policy, old);
+        } else if (old && lacks_ip) {
+            ok = false;
         } else if (policy) {
             resolution_add(&r, policy, input->previous);
         }
     }
+    sset_destroy(&troubled);
     finish_gateways(&moved, routes);
     if (ok && r.n) {
         add_settled(&r, input, ids, routes);
@@ -555,5 +582,6 @@ resolve_changes(const struct resolve_input *input, const struct sset *ids, bool 
         }
     }
     problem_list_destroy(&problems);
+    problem_list_destroy(&pool_problems);
     return ok;
 }

@@ -23,7 +23,7 @@ struct resolve_input {
 
 void resolve(const struct resolve_input *, struct shash *routes, struct problem_list *problems);
 
-bool resolve_changes(const struct resolve_input *, const struct sset *ids, bool content,
-                     struct shash *routes);
+bool resolve_changes(const struct resolve_input *, const struct sset *ids,
+                     const struct problem_list *standing, struct shash *routes);
 
 #endif /* controller/resolve.h */

@@ -20,8 +20,9 @@
 #define N_NAMES 40
 #define N_STEPS 5000
 
+/* With 'broken', a pool has a problem. */
 static void
-add_world(struct egress_model *model)
+add_world(struct egress_model *model, bool broken)
 {
     struct shash_node *node;
 
@@ -34,6 +35,10 @@ add_world(struct egress_model *model)
     }
     add_pool(model, "big", "10.0.0.0/24 2001:db8::/64");
     add_pool(model, "small", "10.1.0.1-10.1.0.8");
+    add_pool(model, "odd", "10.3.0.0/24 2001:db8:3::1-2001:db8:3::4");
+    if (broken) {
+        add_pool(model, "twin", "10.1.0.8-10.1.0.9");
+    }
 }
 
 /* Adds a policy that asks for anything, and mostly for what can be had. */
@@ -52,7 +57,7 @@ add_any_policy(struct egress_model *model, const char *name)
         policy = add_policy(model, name, NULL, NULL);
         policy->use_node_ip = random_range(20) != 0;
     } else {
-        policy = add_policy(model, name, NULL, random_range(4) ? "big" : "small");
+        policy = add_policy(model, name, NULL, random_range(4) ? "big" : random_range(3) ? "small" : "odd");
     }
     if (!random_range(5)) {
         policy->has_node_selector = true;
@@ -137,15 +142,26 @@ check_equal(const struct shash *all, const struct shash *some, const struct shas
 }
 
 static void
-test_changes(void **state OVS_UNUSED)
+check_same_problems(const struct problem_list *a, const struct problem_list *b)
+{
+    assert_int_equal(a->n, b->n);
+    for (size_t i = 0; i < a->n; i++) {
+        assert_string_equal(a->problems[i].object, b->problems[i].object);
+    }
+}
+
+/* Changes a world of policies again and again, and stores how often that could be decided by what changed. */
+static void
+run(bool broken, int *n_with_content, int *n_without, int *n_refused)
 {
     struct shash previous = SHASH_INITIALIZER(&previous);
-    int n_with_content = 0, n_without = 0, n_refused = 0;
+    struct problem_list standing;
     struct egress_model model;
-    size_t n_problems = 0;
 
+    *n_with_content = *n_without = *n_refused = 0;
     random_set_seed(1);
-    add_world(&model);
+    add_world(&model, broken);
+    resolve_model(&model, NULL, &previous, &standing);
     for (int i = 0; i < N_STEPS; i++) {
         struct resolve_input input = { .model = &model, .previous = &previous };
         struct shash all, some = SHASH_INITIALIZER(&some);
@@ -154,16 +170,16 @@ test_changes(void **state OVS_UNUSED)
 
         change_model(&model, &ids);
         resolve_model(&model, &previous, &all, &problems);
-        if (resolve_changes(&input, &ids, !n_problems, &some)) {
+        if (resolve_changes(&input, &ids, &standing, &some)) {
             check_equal(&all, &some, &previous, &ids);
-            assert_int_equal(problems.n, n_problems);
-            *(n_problems ? &n_without : &n_with_content) += 1;
+            check_same_problems(&problems, &standing);
+            *(standing.n ? n_without : n_with_content) += 1;
         } else {
             assert_true(shash_is_empty(&some));
-            n_refused++;
+            ++*n_refused;
         }
-        n_problems = problems.n;
-        problem_list_destroy(&problems);
+        problem_list_destroy(&standing);
+        standing = problems;
         destroy_routes(&previous);
         destroy_routes(&some);
         sset_destroy(&ids);
@@ -171,12 +187,62 @@ test_changes(void **state OVS_UNUSED)
         shash_swap(&previous, &all);
         shash_destroy(&all);
     }
+    problem_list_destroy(&standing);
     destroy_routes(&previous);
     egress_model_destroy(&model);
+    print_message("%d, %d with problems elsewhere, %d refused\n", *n_with_content, *n_without, *n_refused);
+}
 
-    /* All of these have to occur, or the test tests nothing. */
-    print_message("%d, %d with problems elsewhere, %d refused\n", n_with_content, n_without, n_refused);
-    assert_true(n_with_content > 100 && n_without > 100 && n_refused > 100);
+/* All of these have to occur, or the tests test nothing. */
+#define ENOUGH (N_STEPS / 10)
+
+static void
+test_changes(void **state OVS_UNUSED)
+{
+    int n_with_content, n_without, n_refused;
+
+    run(false, &n_with_content, &n_without, &n_refused);
+    assert_true(n_with_content > ENOUGH && n_without > ENOUGH && n_refused > ENOUGH);
+}
+
+static void
+test_changes_with_a_broken_pool(void **state OVS_UNUSED)
+{
+    int n_with_content, n_without, n_refused;
+
+    run(true, &n_with_content, &n_without, &n_refused);
+    assert_true(n_without > ENOUGH && n_refused > ENOUGH);
+}
+
+/* One that has no gateway may lack an address besides, which the next one to go leaves to it. */
+static void
+test_two_problems_of_one_policy(void **state OVS_UNUSED)
+{
+    struct shash previous, routes = SHASH_INITIALIZER(&routes);
+    struct sset ids = SSET_INITIALIZER(&ids);
+    struct problem_list standing;
+    struct egress_model model;
+
+    egress_model_init(&model);
+    add_nodes(&model, 1);
+    add_pool(&model, "odd", "10.3.0.0/24 2001:db8:3::1-2001:db8:3::1");
+    add_policy(&model, "first", NULL, "odd")->created = 1;
+    struct egress_policy *second = add_policy(&model, "second", NULL, "odd");
+    second->created = 2;
+    second->has_node_selector = true;
+    smap_add(&second->node_selector.match_labels, "zone", "none");
+    resolve_model(&model, NULL, &previous, &standing);
+    assert_int_equal(standing.n, 2);
+
+    struct resolve_input input = { .model = &model, .previous = &previous };
+    remove_policy(&model, "first");
+    sset_add(&ids, "Egress/first");
+    assert_false(resolve_changes(&input, &ids, &standing, &routes));
+
+    sset_destroy(&ids);
+    problem_list_destroy(&standing);
+    destroy_routes(&previous);
+    egress_model_destroy(&model);
 }
 
 int
@@ -184,6 +250,8 @@ main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_changes),
+        cmocka_unit_test(test_changes_with_a_broken_pool),
+        cmocka_unit_test(test_two_problems_of_one_policy),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
