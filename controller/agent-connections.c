@@ -47,13 +47,24 @@ agent_connections_destroy(struct agent *a)
     }
 }
 
-/* Makes the egress IPs those of the routes that this node is the gateway of. */
+static void
+add_egress_ip(struct agent_connections *ac, const struct in6_addr *ip, bool is_node_ip)
+{
+    char *text = ip_to_string(ip);
+
+    if (!shash_find(&ac->egress_ips, text)) {
+        struct own_ip own = { .zone = egress_ct_zone(ip), .n_ports = is_node_ip ? N_NODE_IP_PORTS : N_PORTS };
+
+        shash_add(&ac->egress_ips, text, xmemdup(&own, sizeof own));
+    }
+    free(text);
+}
+
+/* Makes the egress IPs those of the routes that this node is the gateway of, and has their zones counted. */
 static void
 follow_routes(struct agent *a)
 {
     struct agent_connections *ac = a->connections;
-    uint16_t *ids = NULL;
-    size_t n = 0, allocated = 0;
     struct shash_node *node;
 
     shash_clear_free_data(&ac->egress_ips);
@@ -61,26 +72,21 @@ follow_routes(struct agent *a)
         const struct egress_route *route = node->data;
 
         for (int family = 0; agent_is_gateway_of(a, route) && family < N_IP_FAMILIES; family++) {
-            const struct in6_addr *ip = &route->egress_ips[family];
-            char *text = ip_to_string(ip);
-
-            if (ip_is_set(ip) && !shash_find(&ac->egress_ips, text)) {
-                struct own_ip own = {
-                    .zone = egress_ct_zone(ip),
-                    .n_ports = route->policy->use_node_ip ? N_NODE_IP_PORTS : N_PORTS,
-                };
-
-                if (n >= allocated) {
-                    ids = x2nrealloc(ids, &allocated, sizeof *ids);
-                }
-                ids[n++] = own.zone;
-                shash_add(&ac->egress_ips, text, xmemdup(&own, sizeof own));
+            if (ip_is_set(&route->egress_ips[family])) {
+                add_egress_ip(ac, &route->egress_ips[family], route->policy->use_node_ip);
             }
-            free(text);
         }
     }
-    ct_counts_set_zones(ac->counts, ids, n);
-    free(ids);
+
+    uint16_t *zones = xmalloc(shash_count(&ac->egress_ips) * sizeof *zones);
+    size_t n = 0;
+    SHASH_FOR_EACH (node, &ac->egress_ips) {
+        const struct own_ip *own = node->data;
+
+        zones[n++] = own->zone;
+    }
+    ct_counts_set_zones(ac->counts, zones, n);
+    free(zones);
 }
 
 /* Begins to ask for fresh numbers. */

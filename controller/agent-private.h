@@ -4,7 +4,7 @@
 /* What the agent's own files share: agent.c (the loop), agent-pods.c (who sends), agent-gateway.c (egress IPs,
  * next hops), agent-settle.c (who waits for the switch), agent-ready.c (what this node is good for), agent-lease.c (telling the
  * manager so), agent-show.c and agent-show-objects.c (what people ask), agent-metrics.c (what machines ask),
- * agent-connections.c (how many there are). */
+ * agent-connections.c (how many connections leave here). */
 
 #include <stdbool.h>
 #include <stdint.h>

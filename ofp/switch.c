@@ -10,7 +10,6 @@
 #include "openvswitch/dynamic-string.h"
 #include "openvswitch/ofp-connection.h"
 #include "openvswitch/ofp-errors.h"
-#include "openvswitch/ofp-flow.h"
 #include "openvswitch/ofp-group.h"
 #include "openvswitch/ofp-meter.h"
 #include "openvswitch/ofp-monitor.h"
